@@ -1,0 +1,44 @@
+import type { EventMessage } from '@docker/node-sdk';
+
+export type EventType = 'container' | 'image' | 'network' | 'volume' | 'daemon';
+type Listener = (event: EventMessage) => void;
+
+/** Docker keeps as many (moby daemon/events: eventsLimit). */
+const HISTORY = 256;
+
+/** The daemon's event stream (`GET /events`), in publication order. */
+export class EventBus {
+  readonly #listeners = new Set<Listener>();
+  readonly #history: EventMessage[] = [];
+
+  publish(type: EventType, action: string, id: string, attributes: Readonly<Record<string, string>>): void {
+    const nanoseconds = BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n);
+    const event: EventMessage & { status?: string; id?: string; from?: string } = {
+      Type: type,
+      Action: action,
+      Actor: { ID: id, Attributes: { ...attributes } },
+      scope: 'local',
+      time: Number(nanoseconds / 1_000_000_000n),
+      // JSON numbers lose the last digits above 2^53; clients use it for ordering and `--since`.
+      timeNano: Number(nanoseconds),
+    };
+    if (type === 'container' || type === 'image') {
+      event.status = action;
+      event.id = id;
+      if (attributes['image'] !== undefined) event.from = attributes['image'];
+    }
+    this.#history.push(event);
+    if (this.#history.length > HISTORY) this.#history.shift();
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** @returns a function that ends the subscription */
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  history(): readonly EventMessage[] {
+    return this.#history;
+  }
+}

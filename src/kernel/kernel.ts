@@ -1,0 +1,59 @@
+import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { Change, Resource } from '../plan/resource.ts';
+
+/**
+ * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
+ * else of the daemon can run between two changes of one transaction.
+ */
+export interface Kernel {
+  /**
+   * Carries out the changes in order; elements of one call are committed in one nft transaction.
+   * When one fails, those already done are undone, newest first, and the error is thrown.
+   * @throws KernelError with errno name, the resource and what was tried; HostPortTaken for EADDRINUSE
+   */
+  apply(changes: readonly Change[]): void;
+  /** Like apply, but goes on after a failure and returns what failed: for teardown. */
+  tearDown(changes: readonly Change[]): readonly KernelError[];
+  /** What of ours (by mark) is in the kernel now. Costs a listing: for start and drift checks, never per operation. */
+  observe(): readonly Resource[];
+  /** Facts of the host that planning needs. */
+  host(): HostFacts;
+  /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
+  foreignBridge(
+    ifName: IfName,
+  ): { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number } | undefined;
+  /** `net.ipv4.ip_forward=1`, without touching any policy. */
+  enableForwarding(): void;
+  /** Runs `body` with the calling thread in `netns`, and comes back whatever happens. `body` must not return a promise. */
+  inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
+  /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. */
+  forgetConnections(address: string): void;
+  /** Closes sockets and netlink handles; containers and rules stay. */
+  close(): void;
+}
+
+export interface HostFacts {
+  /** On-link routes and addresses of the host: automatic subnets must not overlap these. */
+  readonly usedPrefixes: readonly InterfaceAddress[];
+  readonly localAddresses: readonly string[];
+  /** `net.ipv4.ip_local_port_range`. */
+  readonly ephemeralPorts: { readonly first: number; readonly last: number };
+  /** MTU of the interface that carries the default route; 1500 without one. */
+  readonly uplinkMtu: number;
+}
+
+export class KernelError extends Error {
+  override readonly name: string = 'KernelError';
+  readonly errno: string;
+  readonly resource: Resource | undefined;
+  constructor(message: string, errno: string, resource?: Resource, options?: ErrorOptions) {
+    super(message, options);
+    this.errno = errno;
+    this.resource = resource;
+  }
+}
+
+/** The host port is bound by a program that is not ours. */
+export class HostPortTaken extends KernelError {
+  override readonly name = 'HostPortTaken';
+}

@@ -1,0 +1,49 @@
+import type { Readable, Writable } from 'node:stream';
+import type { StdioPaths } from './tasks.ts';
+
+/** One attached client of a process. */
+export interface AttachClient {
+  readonly stdin?: Readable;
+  readonly output: Writable;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** `multiplexed`: Docker's 8-byte frame header before every chunk (without a tty); `raw` with one. */
+  readonly framing: 'raw' | 'multiplexed';
+  /** Bytes that end the attachment when typed (`ctrl-p,ctrl-q`); absent or empty: none. */
+  readonly detachKeys?: Buffer;
+  readonly onDetach?: () => void;
+}
+
+/**
+ * The three streams of one process (a container's first, or an exec's): FIFOs on disk that outlive the daemon.
+ * Output goes to the log (when there is one) and to every attached client; a slow client never blocks the process
+ * or the log.
+ */
+export interface ProcessStreams {
+  readonly paths: StdioPaths;
+  /** @returns ends this attachment; stdin's end closes the process's stdin when `stdinOnce` was asked for */
+  attach(client: AttachClient): () => void;
+  /** Resolves when the process's outputs are at their end and every byte is written; at once after `close`. */
+  drained(): Promise<void>;
+  /** Ends all attachments, closes and unlinks the FIFOs. */
+  close(): void;
+}
+
+export interface StreamsOptions {
+  /** Where the FIFOs live; made when absent. */
+  readonly directory: string;
+  readonly terminal: boolean;
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+  readonly log?: LogWriter;
+  /** Called when stdin must be closed in the shim as well (`Tasks.closeStdin`). */
+  readonly closeStdin?: () => void;
+}
+
+/** A container's log driver, writing side: json-file with rotation, or none. */
+export interface LogWriter {
+  write(stream: 'stdout' | 'stderr', chunk: Buffer): void;
+  /** Writes what is left without a newline. */
+  flush(): void;
+  close(): void;
+}
