@@ -1,0 +1,58 @@
+#!/bin/bash
+# setup/clean.sh DATA_ROOT EXEC_ROOT PIDFILE CGROUP_PARENT
+# Ends one daemon with all its containers and removes everything it has in the kernel and on disk. Works with a daemon
+# that is dead already: it goes by what carries our mark, never by what the daemon says.
+set -euo pipefail
+DATA_ROOT=${1:?} EXEC_ROOT=${2:?} PIDFILE=${3:?} CGROUP_PARENT=${4:?}
+case $DATA_ROOT$EXEC_ROOT in *//* | *..*) echo 'clean.sh: plain absolute paths only' >&2; exit 2 ;; esac
+[ "${#DATA_ROOT}" -gt 4 ] && [ "${#EXEC_ROOT}" -gt 4 ] || { echo 'clean.sh: that path is too short' >&2; exit 2; }
+
+alive() { kill -0 "$1" 2>/dev/null && [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -c1)" != Z ]; }
+wait_gone() { for _ in $(seq "$2"); do alive "$1" || return 0; sleep 0.05; done; return 1; }
+finish() { kill -TERM "$1" 2>/dev/null || true; wait_gone "$1" "$2" || { kill -KILL "$1" 2>/dev/null || true; wait_gone "$1" 40; } || true; }
+
+# Processes whose command line has every one of the given words.
+running() {
+  local file line word
+  for file in /proc/[0-9]*/cmdline; do
+    line=$(tr '\0' ' ' 2>/dev/null <"$file") || continue
+    for word in "$@"; do case $line in *"$word"*) ;; *) continue 2 ;; esac; done
+    file=${file#/proc/}
+    [ "${file%/cmdline}" = $$ ] || echo "${file%/cmdline}"
+  done
+}
+
+# The daemon
+if pid=$(cat "$PIDFILE" 2>/dev/null) && [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q gangwayd; then
+  finish "$pid" 400
+fi
+
+# Containers: the processes of the cgroups below ours (a name of 64 hex digits each), then their shims, then containerd
+groups() { find /sys/fs/cgroup -depth -type d -path "*/$CGROUP_PARENT/*" -o -depth -type d -name "$CGROUP_PARENT" 2>/dev/null || true; }
+for _ in $(seq 20); do
+  pids=$(groups | while read -r group; do
+    # Never the parent itself: only groups named by a container's id.
+    case $group in */"$CGROUP_PARENT"/[0-9a-f][0-9a-f][0-9a-f][0-9a-f]*) cat "$group/cgroup.procs" 2>/dev/null || true ;; esac
+  done | sort -u)
+  [ -n "$pids" ] || break
+  kill -KILL $pids 2>/dev/null || true
+  sleep 0.05
+done
+sockets=$(find "$EXEC_ROOT" "$DATA_ROOT" -xdev -name address -path '*runtime.v2.task*' -exec cat {} + -exec echo \; 2>/dev/null | sed 's#unix://#\n#g' | sed -n 's#^/#/#p' || true)
+for pid in $(running containerd-shim "$EXEC_ROOT/"); do finish "$pid" 0; done
+for pid in $(running containerd "$EXEC_ROOT/"); do finish "$pid" 200; done
+for socket in $sockets; do rm -f "$socket"; done
+rmdir /run/containerd/s /run/containerd 2>/dev/null || true
+
+# Mounts below our roots: root filesystems, network namespaces
+awk -v a="$DATA_ROOT/" -v b="$EXEC_ROOT/" 'index($5 "/", a) == 1 || index($5 "/", b) == 1 { print $5 }' /proc/self/mountinfo |
+  sort -r | while read -r target; do umount -l "$(printf '%b' "$target")" 2>/dev/null || true; done
+
+# Links with our mark, and our nftables
+ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \([^:@]*\).*\\ *alias gangway.*/\1/p' | while read -r link; do ip link del "$link" 2>/dev/null || true; done
+nft list tables 2>/dev/null | sed -n 's/^table \([a-z]*\) \(gangway.*\)/\1 \2/p' |
+  while read -r family table; do nft delete table "$family" "$table" || true; done
+
+groups | while read -r group; do rmdir "$group" 2>/dev/null || true; done
+rm -f "$PIDFILE"
+rm -rf --one-file-system "$DATA_ROOT" "$EXEC_ROOT"

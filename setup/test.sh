@@ -1,0 +1,15 @@
+#!/bin/bash
+# sudo npm test: installs what the tests need, makes the test images, runs everything.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+need 'npm test'
+need_debian
+title 'Gangway: tests'
+bash "$ROOT/setup/install.sh"
+install debootstrap docker-registry mariadb-client-core curl conntrack procps bsdutils util-linux
+done_ 'test packages' 'debootstrap, docker-registry, mariadb client, curl, conntrack'
+export GANGWAY_TEST_CACHE=${GANGWAY_TEST_CACHE:-/var/cache/gangway-test}
+bash "$ROOT/test/images/build.sh" "$GANGWAY_TEST_CACHE" || fail 'The test images could not be made.'
+done_ 'test images' "busybox, apache, mysql:5.7 in $GANGWAY_TEST_CACHE"
+echo
+cd "$ROOT" && exec npm run -s check

@@ -1,0 +1,80 @@
+/**
+ * The test's own traffic, as a program to be run inside any network namespace (nsenter … node traffic.ts …).
+ *   serve JSON   [{protocol, port, address?}…]; answers every client with `NAME CLIENT_ADDRESS SERVER_PORT`; argument 3 is NAME
+ *   ask JSON     [{protocol, address, port}…]; prints a JSON list of the answers, `-` where none came
+ */
+import { createSocket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
+
+export interface Listener {
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+  readonly address?: string;
+}
+export interface Target {
+  readonly protocol: 'tcp' | 'udp';
+  readonly address: string;
+  readonly port: number;
+}
+
+const PATIENCE = 1500;
+
+function serve(listener: Listener, name: string): Promise<void> {
+  const { port, address = '0.0.0.0' } = listener;
+  return new Promise((resolve, reject) => {
+    if (listener.protocol === 'tcp') {
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.end(`${name} ${socket.remoteAddress} ${port}`);
+      });
+      server.on('error', reject).listen(port, address, resolve);
+    } else {
+      const socket = createSocket('udp4');
+      socket.on('message', (_, from) =>
+        socket.send(`${name} ${from.address} ${port}`, from.port, from.address),
+      );
+      socket.on('error', reject).bind(port, address, resolve);
+    }
+  });
+}
+
+function askTcp(target: Target): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(target.port, target.address);
+    let text = '';
+    socket.setTimeout(PATIENCE, () => socket.destroy());
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text === '' ? '-' : text));
+  });
+}
+
+function askUdp(target: Target): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const finish = (text: string): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(text);
+    };
+    const timer = setTimeout(() => finish('-'), PATIENCE);
+    // Connected, so that only an answer from the address asked counts.
+    socket.on('error', () => finish('-'));
+    socket.connect(target.port, target.address, () => socket.send('?'));
+    socket.on('message', (text) => finish(text.toString()));
+  });
+}
+
+if (import.meta.main) {
+  const [verb, list = '[]', name = 'server'] = process.argv.slice(2);
+  if (verb === 'serve') {
+    await Promise.all((JSON.parse(list) as Listener[]).map((listener) => serve(listener, name)));
+    console.log('SERVING');
+  } else {
+    const targets = JSON.parse(list) as Target[];
+    const answers = await Promise.all(targets.map((t) => (t.protocol === 'tcp' ? askTcp(t) : askUdp(t))));
+    console.log(JSON.stringify(answers));
+  }
+}
