@@ -1,0 +1,260 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { DaemonConfig } from '../engine/config.ts';
+import {
+  contains,
+  type InterfaceAddress,
+  type Ipv4,
+  parseIfName,
+  parseInterfaceAddress,
+  parseIpv4,
+  prefixOf,
+} from '../model/address.ts';
+import { EngineError } from '../model/errors.ts';
+import { readConfigFile } from './file.ts';
+import type { RawConfig } from './flags.ts';
+import { OPTIONS } from './option.ts';
+import * as values from './values.ts';
+import { ConfigError } from './values.ts';
+
+export const DEFAULT_CONFIG_FILE = '/etc/gangway/daemon.json';
+
+/** Go's `%v` of a value, as dockerd prints both sides of a conflict. */
+function goValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goValue).join(' ')}]`;
+  if (value !== null && typeof value === 'object') {
+    const pairs = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${pairs.map(([key, item]) => `${key}:${goValue(item)}`).join(' ')}]`;
+  }
+  return String(value);
+}
+
+/** A key may be given as a flag or in the file, not both (moby daemon/config findConfigurationConflicts). */
+function merge(flags: RawConfig, file: RawConfig): RawConfig {
+  const both = Object.keys(file).filter((key) => flags[key] !== undefined);
+  if (both.length > 0) {
+    const list = both.map(
+      (key) => `${key}: (from flag: ${goValue(flags[key])}, from file: ${goValue(file[key])})`,
+    );
+    throw new ConfigError(
+      `the following directives are specified both as a flag and in the configuration file: ${list.join(', ')}`,
+    );
+  }
+  return { ...file, ...flags };
+}
+
+function refuseMissing(raw: RawConfig, flags: RawConfig): void {
+  for (const option of OPTIONS) {
+    const value = raw[option.key];
+    if (option.state !== 'missing' || value === undefined || option.asIs?.(value) === true) continue;
+    const name = flags[option.key] === undefined ? `"${option.key}"` : `--${option.flag}`;
+    throw new ConfigError(`${name} is not implemented by Gangway yet`);
+  }
+}
+
+/** Reads values of the merged configuration by kind; what flags or file have checked already is trusted. */
+class Reader {
+  readonly #raw: RawConfig;
+  constructor(raw: RawConfig) {
+    this.#raw = raw;
+  }
+  text(key: string): string | undefined {
+    const value = this.#raw[key];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  }
+  flag(key: string, fallback: boolean): boolean {
+    const value = this.#raw[key];
+    return typeof value === 'boolean' ? value : fallback;
+  }
+  number(key: string): number | undefined {
+    const value = this.#raw[key];
+    return typeof value === 'number' ? value : undefined;
+  }
+  list(key: string): readonly string[] {
+    return (this.#raw[key] as readonly string[] | undefined) ?? [];
+  }
+  record<T>(key: string): Readonly<Record<string, T>> {
+    return (this.#raw[key] as Readonly<Record<string, T>> | undefined) ?? {};
+  }
+  pools(): readonly values.RawPool[] {
+    return (this.#raw['default-address-pools'] as readonly values.RawPool[] | undefined) ?? [];
+  }
+}
+
+/** Parses an address option; the option's name goes into the error. */
+function named<T>(name: string, text: string | undefined, parse: (text: string) => T): T | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof EngineError || error instanceof ConfigError) {
+      throw new ConfigError(`invalid ${name}: ${error.message}`);
+    }
+    throw error;
+  }
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+function logLevel(text: string): DaemonConfig['logLevel'] {
+  const level = LEVELS.find((known) => known === text);
+  if (level === undefined) throw new ConfigError(`invalid logging level: ${text}`);
+  return level;
+}
+
+function checkLabels(labels: readonly string[]): readonly string[] {
+  const seen = new Map<string, string>();
+  for (const one of labels) {
+    const [key] = values.keyValue(values.label(one));
+    const before = seen.get(key);
+    if (before !== undefined && before !== one)
+      throw new ConfigError(`conflict labels for ${one} and ${before}`);
+    seen.set(key, one);
+  }
+  return [...seen.values()];
+}
+
+function network(read: Reader): DaemonConfig['network'] {
+  const bridgeName = read.text('bridge');
+  const bridge = bridgeName === 'none' ? 'none' : named('bridge name', bridgeName, parseIfName);
+  const bip = named('bip', read.text('bip'), parseInterfaceAddress);
+  if (bridge !== undefined && bridge !== 'none' && bip !== undefined) {
+    throw new ConfigError('You specified -b & --bip, mutually exclusive options. Please specify only one');
+  }
+  const fixed = named('fixed-cidr', read.text('fixed-cidr'), parseInterfaceAddress);
+  const gateway = named('default-gateway', read.text('default-gateway'), parseIpv4);
+  checkInside(bip, fixed, gateway);
+  const mtu = read.number('mtu') ?? 0;
+  if (mtu < 0) throw new ConfigError(`invalid default MTU: ${mtu}`);
+  if (mtu !== 0 && (mtu < 68 || mtu > 65_535)) {
+    throw new ConfigError(`invalid default MTU: ${mtu} (68 to 65535; RFC 791 needs 68)`);
+  }
+  const hostGatewayIp = read.list('host-gateway-ips').map(values.ip)[0];
+  return {
+    ...(bridge === undefined ? {} : { bridge }),
+    ...(bip === undefined ? {} : { bip }),
+    ...(fixed === undefined ? {} : { fixedCidr: prefixOf(fixed) }),
+    ...(gateway === undefined ? {} : { defaultGateway: gateway }),
+    dns: read.list('dns').map(values.ip),
+    dnsSearch: read.list('dns-search'),
+    dnsOpts: read.list('dns-opts'),
+    ip: named('ip', read.text('ip') ?? '0.0.0.0', parseIpv4) as Ipv4,
+    ...(mtu === 0 ? {} : { mtu }),
+    icc: read.flag('icc', true),
+    ipMasq: read.flag('ip-masq', true),
+    ipForward: read.flag('ip-forward', true),
+    ...(hostGatewayIp === undefined ? {} : { hostGatewayIp }),
+    defaultAddressPools: read.pools().map(({ base, size }) => {
+      const prefix = named('default address pool', base, parseInterfaceAddress) as InterfaceAddress;
+      if (size < prefix.length || size > 32) {
+        throw new ConfigError(`invalid default address pool: size ${size} does not fit into ${base}`);
+      }
+      return { base: prefixOf(prefix), size };
+    }),
+  };
+}
+
+function checkInside(
+  bip: InterfaceAddress | undefined,
+  fixed: InterfaceAddress | undefined,
+  gateway: Ipv4 | undefined,
+): void {
+  if (bip === undefined) return;
+  const subnet = prefixOf(bip);
+  if (fixed !== undefined && (fixed.length < subnet.length || !contains(subnet, fixed.address))) {
+    throw new ConfigError(
+      `invalid fixed-cidr: ${fixed.address}/${fixed.length} is not part of the bridge's subnet ${subnet.address}/${subnet.length}`,
+    );
+  }
+  if (gateway !== undefined && !contains(subnet, gateway)) {
+    throw new ConfigError(
+      `invalid default-gateway: ${gateway} is not in the bridge's subnet ${subnet.address}/${subnet.length}`,
+    );
+  }
+}
+
+function tls(read: Reader): NonNullable<DaemonConfig['tls']> | undefined {
+  const verify = read.flag('tlsverify', false);
+  if (!verify && !read.flag('tls', false)) return undefined;
+  const directory = process.env.DOCKER_CERT_PATH ?? join(homedir(), '.docker');
+  return {
+    verify,
+    ...(verify || read.text('tlscacert') !== undefined
+      ? { ca: read.text('tlscacert') ?? join(directory, 'ca.pem') }
+      : {}),
+    cert: read.text('tlscert') ?? join(directory, 'cert.pem'),
+    key: read.text('tlskey') ?? join(directory, 'key.pem'),
+  };
+}
+
+function count(read: Reader, key: string, fallback: number, name: string): number {
+  const given = read.number(key);
+  if (given !== undefined && given < 0) throw new ConfigError(`invalid ${name}: ${given}`);
+  return given === undefined || given === 0 ? fallback : given;
+}
+
+function build(raw: RawConfig): DaemonConfig {
+  const read = new Reader(raw);
+  const secure = tls(read);
+  const hosts = read.list('hosts').map((text) => values.host(text, secure !== undefined));
+  const debug = read.flag('debug', false);
+  const level = logLevel(read.text('log-level') ?? 'info');
+  const execRoot = resolve(read.text('exec-root') ?? '/run/gangway');
+  const logDriver = read.text('log-driver') ?? 'json-file';
+  const containerd = read.text('containerd');
+  const initPath = read.text('init-path');
+  if (logDriver !== 'json-file' && logDriver !== 'none') {
+    throw new ConfigError(`log driver "${logDriver}" is not implemented by Gangway yet (json-file, none)`);
+  }
+  return {
+    hosts: hosts.length > 0 ? [...new Set(hosts)] : ['unix:///run/gangway/docker.sock'],
+    dataRoot: resolve(read.text('data-root') ?? '/var/lib/gangway'),
+    execRoot,
+    pidfile: resolve(read.text('pidfile') ?? '/run/gangway/gangwayd.pid'),
+    group: read.text('group') ?? 'docker',
+    debug,
+    logLevel: debug ? 'debug' : level,
+    labels: checkLabels(read.list('labels')),
+    ...(secure === undefined ? {} : { tls: secure }),
+    ...(containerd === undefined ? {} : { containerd: containerd.replace(/^unix:\/\//, '') }),
+    containerdNamespace: read.text('containerd-namespace') ?? 'gangway',
+    registryMirrors: read.list('registry-mirrors').map(values.mirror),
+    insecureRegistries: read.list('insecure-registries'),
+    maxConcurrentDownloads: count(read, 'max-concurrent-downloads', 3, 'max concurrent downloads'),
+    liveRestore: read.flag('live-restore', false),
+    shutdownTimeout: read.number('shutdown-timeout') ?? 15,
+    logDriver,
+    logOpts: read.record<string>('log-opts'),
+    ...(initPath === undefined ? {} : { initPath }),
+    defaultUlimits: read.record<values.Ulimit>('default-ulimits'),
+    cgroupParent: read.text('cgroup-parent') ?? '',
+    network: network(read),
+  };
+}
+
+/**
+ * Flags and file, merged and validated.
+ * @throws ConfigError in dockerd's words (moby cmd/dockerd/daemon.go loadDaemonCliConfig)
+ */
+export function loadConfig(flags: RawConfig, configFile?: string): DaemonConfig {
+  const path = configFile ?? DEFAULT_CONFIG_FILE;
+  let raw: RawConfig;
+  let fileKeys = 0;
+  try {
+    const file = readConfigFile(path, configFile !== undefined);
+    fileKeys = Object.keys(file).length;
+    raw = merge(flags, file);
+    refuseMissing(raw, flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.message.startsWith('--')) throw error;
+    throw new ConfigError(`unable to configure the Docker daemon with file ${path}: ${error.message}`);
+  }
+  try {
+    return build(raw);
+  } catch (error) {
+    if (!(error instanceof ConfigError) || fileKeys === 0) throw error;
+    throw new ConfigError(
+      `unable to configure the Docker daemon with file ${path}: merged configuration validation from file and command line flags failed: ${error.message}`,
+    );
+  }
+}
