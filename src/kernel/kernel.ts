@@ -1,4 +1,5 @@
 import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 
 /**
@@ -28,6 +29,8 @@ export interface Kernel {
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. */
   forgetConnections(address: string): void;
+  /** Deletes conntrack entries that came for this host port: a UDP client would else go on to where it led before. */
+  forgetPublished(protocol: Protocol, port: number): void;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
 }

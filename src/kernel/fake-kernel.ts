@@ -1,0 +1,147 @@
+import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { Protocol } from '../model/port.ts';
+import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
+import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
+
+export interface FakeKernelOptions {
+  /** Keys of host ports (`host-port tcp 0.0.0.0:80`) that a foreign program listens on. */
+  readonly taken?: Iterable<string>;
+  readonly host?: Partial<HostFacts>;
+  readonly foreignBridges?: Readonly<
+    Record<string, { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number }>
+  >;
+}
+
+/** A kernel in memory, for tests of what stands above it: the same promises as LinuxKernel's, no root. */
+export class FakeKernel implements Kernel {
+  readonly resources = new Map<string, Resource>();
+  /** Every change carried out, undone ones and their undoing too. */
+  readonly log: Change[] = [];
+  readonly taken: Set<string>;
+  readonly forgotten: string[] = [];
+  forwarding = false;
+  closed = false;
+  readonly #host: Partial<HostFacts>;
+  readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
+  #failIn: number | undefined;
+
+  constructor(options: FakeKernelOptions = {}) {
+    this.taken = new Set(options.taken);
+    this.#host = options.host ?? {};
+    this.#foreignBridges = options.foreignBridges ?? {};
+  }
+
+  /** The n-th change from now on (1 is the next) throws a KernelError EIO, once. */
+  failOn(n: number): void {
+    this.#failIn = n;
+  }
+
+  apply(changes: readonly Change[]): void {
+    const before = new Map(this.resources);
+    for (const change of changes) {
+      try {
+        this.#carryOut(change);
+      } catch (error) {
+        this.#restore(before);
+        throw error;
+      }
+    }
+  }
+
+  tearDown(changes: readonly Change[]): readonly KernelError[] {
+    const failures: KernelError[] = [];
+    for (const change of changes) {
+      try {
+        this.#carryOut(change);
+      } catch (error) {
+        if (!(error instanceof KernelError)) throw error;
+        failures.push(error);
+      }
+    }
+    return failures;
+  }
+
+  observe(): readonly Resource[] {
+    return [...this.resources.values()];
+  }
+
+  host(): HostFacts {
+    return {
+      usedPrefixes: [],
+      localAddresses: ['127.0.0.1'],
+      ephemeralPorts: { first: 32768, last: 60999 },
+      uplinkMtu: 1500,
+      ...this.#host,
+    };
+  }
+
+  foreignBridge(
+    ifName: IfName,
+  ): { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number } | undefined {
+    return this.#foreignBridges[ifName];
+  }
+
+  enableForwarding(): void {
+    this.forwarding = true;
+  }
+
+  inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T {
+    if (!this.resources.has(`netns ${netns}`)) throw new KernelError(`no namespace ${netns}`, 'ENOENT');
+    return body();
+  }
+
+  forgetConnections(address: string): void {
+    this.forgotten.push(address);
+  }
+
+  forgetPublished(protocol: Protocol, port: number): void {
+    this.forgotten.push(`${protocol} ${port}`);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  #carryOut(change: Change): void {
+    if (this.#failIn !== undefined && --this.#failIn === 0) {
+      this.#failIn = undefined;
+      throw new KernelError('told to fail', 'EIO', change.resource);
+    }
+    const { resource } = change;
+    const key = resourceKey(resource);
+    if (change.op === 'create') {
+      if (
+        resource.kind === 'host-port' &&
+        this.#isTaken(resource.protocol, resource.address, resource.port)
+      ) {
+        throw new HostPortTaken(`${key}: address already in use`, 'EADDRINUSE', resource);
+      }
+      // As nft does, an element that is there with the same value is accepted.
+      const present = this.resources.get(key);
+      const same = present !== undefined && JSON.stringify(present) === JSON.stringify(resource);
+      if (present !== undefined && resource.kind !== 'ruleset' && !(resource.kind === 'element' && same)) {
+        throw new KernelError(`${key}: file exists`, 'EEXIST', resource);
+      }
+    }
+    if (change.op === 'replace') this.resources.delete(resourceKey(change.before));
+    if (change.op === 'delete') this.resources.delete(key);
+    else this.resources.set(key, resource);
+    this.log.push(change);
+  }
+
+  /** 0.0.0.0 conflicts with every address, as in the kernel. */
+  #isTaken(protocol: Protocol, address: string, port: number): boolean {
+    const start = `host-port ${protocol} `;
+    const end = `:${port}`;
+    return [...this.taken, ...this.resources.keys()].some((key) => {
+      if (!key.startsWith(start) || !key.endsWith(end)) return false;
+      const other = key.slice(start.length, -end.length);
+      return other === address || other === '0.0.0.0' || address === '0.0.0.0';
+    });
+  }
+
+  #restore(before: ReadonlyMap<string, Resource>): void {
+    this.resources.clear();
+    for (const [key, resource] of before) this.resources.set(key, resource);
+  }
+}

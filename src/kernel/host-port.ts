@@ -1,0 +1,85 @@
+import type { HostPortResource } from '../plan/resource.ts';
+import { resourceKey } from '../plan/resource.ts';
+import { HostPortTaken, KernelError } from './kernel.ts';
+import * as libc from './libc.ts';
+import { ipv4 } from './netlink.ts';
+
+const ON = Buffer.from([1, 0, 0, 0]);
+const SOCKETS = {
+  tcp: [libc.SOCK_STREAM, libc.IPPROTO_TCP],
+  udp: [libc.SOCK_DGRAM, libc.IPPROTO_UDP],
+  sctp: [libc.SOCK_STREAM, libc.IPPROTO_SCTP],
+} as const;
+
+/**
+ * Host ports held by bound sockets that answer nothing: traffic is translated before it would reach them, and no other
+ * program can listen there. What conflicts with what (0.0.0.0 with a single address) is the kernel's own judgement.
+ */
+export class HostPorts {
+  readonly #held = new Map<string, { readonly resource: HostPortResource; readonly fd: number }>();
+  readonly #log: (message: string) => void;
+
+  constructor(log: (message: string) => void) {
+    this.#log = log;
+  }
+
+  /** @throws HostPortTaken when someone (we, or a foreign program) has it; KernelError EADDRNOTAVAIL for a foreign address */
+  hold(port: HostPortResource): void {
+    const [type, protocol] = SOCKETS[port.protocol];
+    let fd: number;
+    try {
+      fd = libc.socket(libc.AF_INET, type, protocol);
+    } catch (error) {
+      // A kernel without SCTP has no listener on it either.
+      if (port.protocol !== 'sctp') throw named(error, port);
+      this.#log(`sctp port ${port.port} is not held: ${(error as Error).message}`);
+      return;
+    }
+    try {
+      // Lets a connection in TIME_WAIT not stand in the way. Not for UDP, where two such sockets would share the port.
+      if (port.protocol !== 'udp') libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, ON);
+      libc.dropEverything(fd);
+      libc.bind(fd, socketAddress(port));
+      if (port.protocol !== 'udp') libc.listen(fd, 1);
+    } catch (error) {
+      libc.close(fd);
+      throw named(error, port);
+    }
+    this.#held.set(resourceKey(port), { resource: port, fd });
+  }
+
+  /** Success when it is not held. */
+  release(port: HostPortResource): void {
+    const key = resourceKey(port);
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    libc.close(held.fd);
+    this.#held.delete(key);
+  }
+
+  list(): readonly HostPortResource[] {
+    return [...this.#held.values()].map((held) => held.resource);
+  }
+
+  close(): void {
+    for (const held of this.#held.values()) libc.close(held.fd);
+    this.#held.clear();
+  }
+}
+
+/** struct sockaddr_in (ip(7)). */
+function socketAddress(port: HostPortResource): Buffer {
+  const address = Buffer.alloc(16);
+  address.writeUInt16LE(libc.AF_INET, 0);
+  address.writeUInt16BE(port.port, 2);
+  address.set(ipv4(port.address), 4);
+  return address;
+}
+
+function named(error: unknown, port: HostPortResource): unknown {
+  if (!(error instanceof KernelError)) return error;
+  const what = `${port.address}:${port.port}/${port.protocol}: ${error.message}`;
+  return error.errno === 'EADDRINUSE'
+    ? new HostPortTaken(what, error.errno, port, { cause: error })
+    : new KernelError(what, error.errno, port, { cause: error });
+}

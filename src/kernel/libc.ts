@@ -1,0 +1,152 @@
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import koffi from 'koffi';
+import { KernelError } from './kernel.ts';
+
+/** The system calls Node has no binding for, by libc. Every function is synchronous and acts on the calling thread. */
+
+const library = koffi.load('libc.so.6');
+const native = {
+  socket: library.func('int socket(int, int, int)'),
+  bind: library.func('int bind(int, const void *, uint32_t)'),
+  listen: library.func('int listen(int, int)'),
+  send: library.func('int64_t send(int, const void *, size_t, int)'),
+  recv: library.func('int64_t recv(int, void *, size_t, int)'),
+  setsockopt: library.func('int setsockopt(int, int, int, const void *, uint32_t)'),
+  close: library.func('int close(int)'),
+  fcntl: library.func('int fcntl(int, int, ...)'),
+  setns: library.func('int setns(int, int)'),
+  unshare: library.func('int unshare(int)'),
+  mount: library.func('int mount(const char *, const char *, const char *, uint64_t, const char *)'),
+  umount2: library.func('int umount2(const char *, int)'),
+  prlimit: library.func('int prlimit(int, int, const void *, void *)'),
+};
+koffi.struct('sock_filter', { code: 'uint16_t', jt: 'uint8_t', jf: 'uint8_t', k: 'uint32_t' });
+koffi.struct('sock_fprog', { len: 'uint16_t', filter: 'sock_filter *' });
+const attachFilter = library.func(
+  'int setsockopt(int, int, int, const sock_fprog *, uint32_t)',
+) as unknown as (fd: number, level: number, name: number, program: object, length: number) => number;
+
+export const AF_INET = 2;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_SCTP = 132;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_RCVTIMEO = 20;
+export const SO_RCVBUFFORCE = 33;
+export const CLONE_NEWNS = 0x0002_0000;
+export const CLONE_NEWNET = 0x4000_0000;
+export const MNT_DETACH = 2;
+
+const SOCK_CLOEXEC = 0o2000000;
+const SO_ATTACH_FILTER = 26;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const F_SETPIPE_SZ = 1031;
+const RLIMIT_NOFILE = 7;
+const FILTER_DROP_ALL = { len: 1, filter: [{ code: 0x06 /* BPF_RET | BPF_K */, jt: 0, jf: 0, k: 0 }] };
+
+/** The error of a failed call: `what: words of strerror(3)`, with the errno's name. */
+export function errnoError(errno: number, what: string): KernelError {
+  return new KernelError(`${what}: ${errnoText(errno)}`, errnoName(errno));
+}
+
+/** `ENOENT` for 2. */
+export function errnoName(errno: number): string {
+  return getSystemErrorName(-errno);
+}
+
+export function errnoText(errno: number): string {
+  return getSystemErrorMessage(-errno) ?? `errno ${errno}`;
+}
+
+function checked(result: number, what: string): number {
+  if (result < 0) throw errnoError(koffi.errno(), what);
+  return result;
+}
+
+/** socket(2) with SOCK_CLOEXEC: no child may inherit it. @throws KernelError */
+export function socket(family: number, type: number, protocol: number): number {
+  return checked(native.socket(family, type | SOCK_CLOEXEC, protocol), 'socket');
+}
+
+/** @throws KernelError, EADDRINUSE among others */
+export function bind(fd: number, address: Uint8Array): void {
+  checked(native.bind(fd, address, address.length), 'bind');
+}
+
+/** @throws KernelError, EADDRINUSE among others */
+export function listen(fd: number, backlog: number): void {
+  checked(native.listen(fd, backlog), 'listen');
+}
+
+export function send(fd: number, data: Uint8Array): void {
+  checked(native.send(fd, data, data.length, 0), 'send');
+}
+
+/** @returns the number of bytes read into `into`; waits as the socket is set to */
+export function receive(fd: number, into: Uint8Array): number {
+  return checked(native.recv(fd, into, into.length, 0), 'recv');
+}
+
+export function setSocketOption(fd: number, level: number, name: number, value: Uint8Array): void {
+  checked(native.setsockopt(fd, level, name, value, value.length), 'setsockopt');
+}
+
+/** Classic BPF that keeps nothing: the socket holds its port and never answers (socket(7), SO_ATTACH_FILTER). */
+export function dropEverything(fd: number): void {
+  checked(attachFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, FILTER_DROP_ALL, 16), 'setsockopt SO_ATTACH_FILTER');
+}
+
+export function close(fd: number): void {
+  native.close(fd);
+}
+
+export function setCloseOnExec(fd: number): void {
+  checked(native.fcntl(fd, F_SETFD, 'int', FD_CLOEXEC), 'fcntl F_SETFD');
+}
+
+/** @param bytes rounded up by the kernel to a power of two pages. @returns what the pipe holds now */
+export function setPipeSize(fd: number, bytes: number): number {
+  return checked(native.fcntl(fd, F_SETPIPE_SZ, 'int', bytes), 'fcntl F_SETPIPE_SZ');
+}
+
+/** Moves only the calling thread (setns(2)). */
+export function setns(fd: number, kind: number): void {
+  checked(native.setns(fd, kind), 'setns');
+}
+
+/** Moves only the calling thread (unshare(2)). */
+export function unshare(flags: number): void {
+  checked(native.unshare(flags), 'unshare');
+}
+
+export function mountRaw(
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+): void {
+  checked(native.mount(source, target, type, BigInt(flags), data), `mount ${source} on ${target}`);
+}
+
+export function umount2(target: string, flags: number): void {
+  checked(native.umount2(target, flags), `umount ${target}`);
+}
+
+/** Raises the soft limit of open files to the hard one. @returns the limit now */
+export function raiseOpenFileLimit(): number {
+  const limit = new BigUint64Array(2);
+  checked(native.prlimit(0, RLIMIT_NOFILE, null, limit), 'prlimit');
+  const hard = limit[1] ?? 0n;
+  if (limit[0] !== hard) {
+    limit[0] = hard;
+    checked(native.prlimit(0, RLIMIT_NOFILE, limit, null), 'prlimit');
+  }
+  return Number(hard);
+}

@@ -1,0 +1,99 @@
+import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { Protocol } from '../model/port.ts';
+import type { Change, Resource } from '../plan/resource.ts';
+import { Applier, type KernelParts } from './applier.ts';
+import { cameFor, forget, touches } from './conntrack.ts';
+import { foreignBridge, hostFacts } from './host-facts.ts';
+import { HostPorts } from './host-port.ts';
+import { type HostFacts, type Kernel, KernelError } from './kernel.ts';
+import { raiseOpenFileLimit } from './libc.ts';
+import { NetnsSwitch } from './netns.ts';
+import { NftTable } from './nft-table.ts';
+import { Nftables } from './nftables.ts';
+import { observe } from './observer.ts';
+import { RouteSocket } from './rtnetlink.ts';
+import { writeSysctl } from './sysctl.ts';
+
+const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+export interface LinuxKernelOptions {
+  /** Where the persistent network namespaces are kept, one file each; made when absent. */
+  readonly netnsDirectory: string;
+  /** Debug notes: a port not held, an undo that failed. */
+  readonly log?: (message: string) => void;
+}
+
+/**
+ * The kernel of this machine, in the network namespace of the thread that makes the object (the daemon's main thread;
+ * every method must be called from it). Needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
+ */
+export class LinuxKernel implements Kernel {
+  readonly #nft: Nftables;
+  readonly #parts: KernelParts;
+  readonly #applier: Applier;
+  readonly #netnsDirectory: string;
+
+  /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
+  constructor(options: LinuxKernelOptions) {
+    const log = options.log ?? (() => {});
+    this.#netnsDirectory = options.netnsDirectory;
+    this.#nft = new Nftables();
+    this.#parts = {
+      routes: new RouteSocket(),
+      namespaces: new NetnsSwitch(),
+      table: new NftTable(this.#nft),
+      ports: new HostPorts(log),
+      log,
+    };
+    this.#applier = new Applier(this.#parts);
+    // A held port is a descriptor, and ranges are published by the thousand.
+    raiseOpenFileLimit();
+  }
+
+  apply(changes: readonly Change[]): void {
+    this.#applier.apply(changes);
+  }
+
+  tearDown(changes: readonly Change[]): readonly KernelError[] {
+    return this.#applier.tearDown(changes);
+  }
+
+  observe(): readonly Resource[] {
+    return observe(this.#parts, this.#netnsDirectory);
+  }
+
+  host(): HostFacts {
+    return hostFacts(this.#parts.routes);
+  }
+
+  foreignBridge(
+    ifName: IfName,
+  ): { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number } | undefined {
+    return foreignBridge(this.#parts.routes, ifName);
+  }
+
+  enableForwarding(): void {
+    if (!writeSysctl('net/ipv4/ip_forward', '1')) {
+      throw new KernelError('this kernel has no IPv4 forwarding', 'ENOENT');
+    }
+  }
+
+  inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T {
+    return this.#parts.namespaces.inside<T>(netns, body);
+  }
+
+  forgetConnections(address: string): void {
+    forget(touches(address));
+  }
+
+  forgetPublished(protocol: Protocol, port: number): void {
+    forget(cameFor(PROTOCOL_NUMBERS[protocol], port));
+  }
+
+  close(): void {
+    this.#parts.ports.close();
+    this.#parts.routes.close();
+    this.#parts.namespaces.close();
+    this.#nft.close();
+  }
+}

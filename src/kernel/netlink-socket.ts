@@ -1,0 +1,85 @@
+import { KernelError } from './kernel.ts';
+import * as libc from './libc.ts';
+import {
+  failureOf,
+  message,
+  type NetlinkMessage,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  parseMessages,
+} from './netlink.ts';
+
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const ON = Buffer.from([1, 0, 0, 0]);
+/** struct timeval of 5 s: an answer the kernel lost must not stop the daemon for ever. */
+const TIMEOUT = Buffer.from(new BigInt64Array([5n, 0n]).buffer);
+/** 1 MB: dumps come in datagrams of up to 32 kB, and an overrun loses them. */
+const RECEIVE_BUFFER = Buffer.from([0, 0, 0x10, 0]);
+const inbox = Buffer.alloc(1 << 16);
+
+/**
+ * A netlink socket: it belongs for ever to the network namespace the thread was in when it was made.
+ * Requests are synchronous, one at a time.
+ */
+export class NetlinkSocket {
+  readonly #fd: number;
+  #sequence = 1;
+
+  /** @param protocol NETLINK_ROUTE 0, NETLINK_NETFILTER 12 (netlink(7)). @throws KernelError */
+  constructor(protocol: number) {
+    this.#fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
+    libc.setSocketOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, ON);
+    libc.setSocketOption(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, ON);
+    libc.setSocketOption(this.#fd, libc.SOL_SOCKET, libc.SO_RCVTIMEO, TIMEOUT);
+  }
+
+  /** A change the kernel acknowledges. @throws KernelError with the kernel's own words where it gives them */
+  request(type: number, flags: number, parts: readonly Buffer[], what: string): void {
+    this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK | flags, parts, what);
+  }
+
+  /** One object. @throws KernelError, ENODEV or ENOENT when there is none */
+  get(type: number, parts: readonly Buffer[], what: string): NetlinkMessage {
+    const [answer] = this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK, parts, what);
+    if (answer === undefined) throw new KernelError(`${what}: the kernel gave no answer`, 'EPROTO');
+    return answer;
+  }
+
+  dump(type: number, parts: readonly Buffer[], what: string): readonly NetlinkMessage[] {
+    libc.setSocketOption(this.#fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, RECEIVE_BUFFER);
+    return this.#exchange(type, NLM_F_REQUEST | NLM_F_DUMP, parts, what);
+  }
+
+  close(): void {
+    libc.close(this.#fd);
+  }
+
+  #exchange(type: number, flags: number, parts: readonly Buffer[], what: string): NetlinkMessage[] {
+    const sequence = this.#sequence++;
+    libc.send(this.#fd, message(type, flags, sequence, parts));
+    const answers: NetlinkMessage[] = [];
+    for (;;) {
+      const length = libc.receive(this.#fd, inbox);
+      // A copy, since the inbox is overwritten by the next datagram.
+      for (const answer of parseMessages(Buffer.from(inbox.subarray(0, length)))) {
+        if (answer.sequence !== sequence) continue;
+        if (answer.type !== NLMSG_ERROR && answer.type !== NLMSG_DONE) {
+          answers.push(answer);
+          continue;
+        }
+        const failure = failureOf(answer);
+        if (failure === undefined) return answers;
+        const words = failure.text === '' ? '' : ` (${failure.text})`;
+        throw new KernelError(
+          `${what}: ${libc.errnoText(failure.errno)}${words}`,
+          libc.errnoName(failure.errno),
+        );
+      }
+    }
+  }
+}

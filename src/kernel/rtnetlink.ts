@@ -1,0 +1,262 @@
+import type { InterfaceAddress, Ipv4 } from '../model/address.ts';
+import { ipv4ToNumber, numberToIpv4 } from '../model/address.ts';
+import {
+  attribute,
+  ipv4,
+  type NetlinkMessage,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+  parseAttributes,
+  readIpv4,
+  readMac,
+  readText,
+  text,
+  u32,
+} from './netlink.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+
+/** Links, addresses and routes of one network namespace (rtnetlink(7), linux/if_link.h, linux/rtnetlink.h). */
+
+const NETLINK_ROUTE = 0;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+
+const AF_INET = 2;
+const IFF_UP = 1;
+const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const RT_SCOPE_UNIVERSE = 0;
+const RTN_UNICAST = 1;
+const RTEXT_FILTER_SKIP_STATS = 8;
+
+export const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  LINK: 5,
+  MASTER: 10,
+  LINKINFO: 18,
+  IFALIAS: 20,
+  NET_NS_FD: 28,
+  EXT_MASK: 29,
+  INFO_KIND: 1,
+  INFO_DATA: 2,
+  INFO_SLAVE_KIND: 4,
+  INFO_SLAVE_DATA: 5,
+  BRPORT_MODE: 4,
+  BR_STP_STATE: 5,
+  VETH_INFO_PEER: 1,
+} as const;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_TABLE = 15;
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly alias: string;
+  /** `bridge`, `veth`…; empty for a device of hardware. */
+  readonly kind: string;
+  /** Index of the bridge it is a port of; 0 without one. */
+  readonly master: number;
+  /** Of a veth: the other end's index, in that end's namespace. */
+  readonly peer: number;
+  /** Of a bridge port: frames may leave where they came in. */
+  readonly hairpin: boolean;
+}
+
+export interface Route {
+  /** Undefined is the default route. */
+  readonly to: InterfaceAddress | undefined;
+  readonly gateway: Ipv4 | undefined;
+  readonly link: number;
+}
+
+/** struct ifinfomsg. */
+export function linkHeader(index: number, flags = 0, mask = 0): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(mask, 12);
+  return header;
+}
+
+export class RouteSocket {
+  readonly #netlink = new NetlinkSocket(NETLINK_ROUTE);
+
+  /** @throws KernelError EEXIST when the name is taken */
+  createLink(name: string, attributes: readonly Buffer[], up = false): void {
+    const flags = up ? IFF_UP : 0;
+    this.#netlink.request(
+      RTM_NEWLINK,
+      NLM_F_CREATE | NLM_F_EXCL,
+      [linkHeader(0, flags, flags), attribute(IFLA.IFNAME, text(name)), ...attributes],
+      `create link ${name}`,
+    );
+  }
+
+  changeLink(link: { index: number; name: string }, attributes: readonly Buffer[], up?: boolean): void {
+    const [flags, mask] = up === undefined ? [0, 0] : [up ? IFF_UP : 0, IFF_UP];
+    this.#netlink.request(
+      RTM_NEWLINK,
+      0,
+      [linkHeader(link.index, flags, mask), ...attributes],
+      `change link ${link.name}`,
+    );
+  }
+
+  /** @throws KernelError ENODEV when it is gone */
+  deleteLink(name: string): void {
+    const parts = [linkHeader(0), attribute(IFLA.IFNAME, text(name))];
+    this.#netlink.request(RTM_DELLINK, 0, parts, `delete link ${name}`);
+  }
+
+  /** @throws KernelError ENODEV */
+  link(name: string): Link {
+    const parts = [linkHeader(0), extMask(), attribute(IFLA.IFNAME, text(name))];
+    return parseLink(this.#netlink.get(RTM_GETLINK, parts, `link ${name}`));
+  }
+
+  links(): readonly Link[] {
+    return this.#netlink.dump(RTM_GETLINK, [linkHeader(0), extMask()], 'list links').map(parseLink);
+  }
+
+  addAddress(link: number, address: InterfaceAddress): void {
+    const parts = addressParts(link, address);
+    if (address.length < 31) parts.push(attribute(IFA_BROADCAST, ipv4(broadcast(address))));
+    this.#netlink.request(
+      RTM_NEWADDR,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      parts,
+      `add address ${address.address}/${address.length}`,
+    );
+  }
+
+  deleteAddress(link: number, address: InterfaceAddress): void {
+    this.#netlink.request(RTM_DELADDR, 0, addressParts(link, address), `delete address ${address.address}`);
+  }
+
+  /** IPv4 addresses with the index of their link. */
+  addresses(): readonly (InterfaceAddress & { readonly link: number })[] {
+    const header = Buffer.alloc(8);
+    header[0] = AF_INET;
+    return this.#netlink.dump(RTM_GETADDR, [header], 'list addresses').flatMap((answer) => {
+      const local = parseAttributes(answer.payload, 8).get(IFA_LOCAL);
+      if (local === undefined) return [];
+      const length = answer.payload.readUInt8(1);
+      return [{ address: readIpv4(local) as Ipv4, length, link: answer.payload.readUInt32LE(4) }];
+    });
+  }
+
+  setDefaultRoute(link: number, gateway: Ipv4): void {
+    this.#netlink.request(
+      RTM_NEWROUTE,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      [routeHeader(), attribute(RTA_GATEWAY, ipv4(gateway)), attribute(RTA_OIF, u32(link))],
+      `default route by ${gateway}`,
+    );
+  }
+
+  deleteDefaultRoute(link: number): void {
+    this.#netlink.request(
+      RTM_DELROUTE,
+      0,
+      [routeHeader(), attribute(RTA_OIF, u32(link))],
+      'delete default route',
+    );
+  }
+
+  /** IPv4 unicast routes of the main table. */
+  routes(): readonly Route[] {
+    const header = Buffer.alloc(12);
+    header[0] = AF_INET;
+    return this.#netlink.dump(RTM_GETROUTE, [header], 'list routes').flatMap(parseRoute);
+  }
+
+  close(): void {
+    this.#netlink.close();
+  }
+}
+
+const extMask = (): Buffer => attribute(IFLA.EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS));
+
+function addressParts(link: number, address: InterfaceAddress): Buffer[] {
+  const header = Buffer.from([AF_INET, address.length, 0, 0, 0, 0, 0, 0]);
+  header.writeUInt32LE(link, 4);
+  const bytes = ipv4(address.address);
+  return [header, attribute(IFA_LOCAL, bytes), attribute(IFA_ADDRESS, bytes)];
+}
+
+function broadcast(address: InterfaceAddress): Ipv4 {
+  return numberToIpv4((ipv4ToNumber(address.address) | (0xffffffff >>> address.length)) >>> 0);
+}
+
+function routeHeader(): Buffer {
+  return Buffer.from([
+    AF_INET,
+    0,
+    0,
+    0,
+    RT_TABLE_MAIN,
+    RTPROT_BOOT,
+    RT_SCOPE_UNIVERSE,
+    RTN_UNICAST,
+    0,
+    0,
+    0,
+    0,
+  ]);
+}
+
+function parseLink(answer: NetlinkMessage): Link {
+  const attributes = parseAttributes(answer.payload, 16);
+  const info = parseAttributes(attributes.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
+  const port = parseAttributes(info.get(IFLA.INFO_SLAVE_DATA) ?? Buffer.alloc(0));
+  const number = (type: number): number => attributes.get(type)?.readUInt32LE(0) ?? 0;
+  const string = (payload: Buffer | undefined): string => (payload === undefined ? '' : readText(payload));
+  const address = attributes.get(IFLA.ADDRESS);
+  return {
+    index: answer.payload.readInt32LE(4),
+    name: string(attributes.get(IFLA.IFNAME)),
+    up: (answer.payload.readUInt32LE(8) & IFF_UP) !== 0,
+    mac: address === undefined ? '' : readMac(address),
+    mtu: number(IFLA.MTU),
+    alias: string(attributes.get(IFLA.IFALIAS)),
+    kind: string(info.get(IFLA.INFO_KIND)),
+    master: number(IFLA.MASTER),
+    peer: number(IFLA.LINK),
+    hairpin: port.get(IFLA.BRPORT_MODE)?.readUInt8(0) === 1,
+  };
+}
+
+function parseRoute(answer: NetlinkMessage): Route[] {
+  const attributes = parseAttributes(answer.payload, 12);
+  const table = attributes.get(RTA_TABLE)?.readUInt32LE(0) ?? answer.payload.readUInt8(4);
+  const link = attributes.get(RTA_OIF)?.readUInt32LE(0);
+  if (table !== RT_TABLE_MAIN || answer.payload.readUInt8(7) !== RTN_UNICAST || link === undefined) return [];
+  const length = answer.payload.readUInt8(1);
+  const to = attributes.get(RTA_DST);
+  const gateway = attributes.get(RTA_GATEWAY);
+  return [
+    {
+      to: to === undefined ? undefined : { address: readIpv4(to) as Ipv4, length },
+      gateway: gateway === undefined ? undefined : (readIpv4(gateway) as Ipv4),
+      link,
+    },
+  ];
+}

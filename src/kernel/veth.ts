@@ -1,0 +1,105 @@
+import { closeSync, openSync } from 'node:fs';
+import type { VethResource } from '../plan/resource.ts';
+import { deleteLink, disableIpv6, isGone, MARK, setAddresses } from './link.ts';
+import { attribute, mac, nested, text, u8, u32 } from './netlink.ts';
+import type { NetnsSwitch } from './netns.ts';
+import { IFLA, linkHeader, RouteSocket } from './rtnetlink.ts';
+
+/** @throws KernelError, and then there is neither end */
+export function createVeth(routes: RouteSocket, namespaces: NetnsSwitch, veth: VethResource): void {
+  const bridge = routes.link(veth.bridge).index;
+  const netns = openSync(veth.netns, 'r');
+  try {
+    const peer = nested(
+      IFLA.VETH_INFO_PEER,
+      // Not up: the peer of a pair half made is not connected yet, and the kernel answers ENOTCONN.
+      linkHeader(0),
+      attribute(IFLA.IFNAME, text(veth.ifName)),
+      attribute(IFLA.ADDRESS, mac(veth.mac)),
+      attribute(IFLA.MTU, u32(veth.mtu)),
+      attribute(IFLA.NET_NS_FD, u32(netns)),
+    );
+    routes.createLink(veth.hostIfName, [
+      attribute(IFLA.MTU, u32(veth.mtu)),
+      nested(IFLA.LINKINFO, attribute(IFLA.INFO_KIND, text('veth')), nested(IFLA.INFO_DATA, peer)),
+    ]);
+  } finally {
+    closeSync(netns);
+  }
+  try {
+    configureInside(namespaces, veth, (inner, link) => {
+      inner.changeLink(link, [], true);
+      inner.addAddress(link.index, veth.address);
+      if (veth.gateway !== undefined) inner.setDefaultRoute(link.index, veth.gateway);
+    });
+    connectToBridge(routes, veth, bridge);
+  } catch (error) {
+    deleteLink(routes, veth.hostIfName);
+    throw error;
+  }
+}
+
+/** In place where the pair itself stays; made anew where it leads into another namespace or has another name. */
+export function replaceVeth(
+  routes: RouteSocket,
+  namespaces: NetnsSwitch,
+  before: VethResource,
+  veth: VethResource,
+): void {
+  const samePair =
+    before.hostIfName === veth.hostIfName && before.netns === veth.netns && before.ifName === veth.ifName;
+  if (!samePair) {
+    deleteLink(routes, before.hostIfName);
+    createVeth(routes, namespaces, veth);
+    return;
+  }
+  const bridge = routes.link(veth.bridge).index;
+  const host = routes.link(veth.hostIfName);
+  routes.changeLink(host, [attribute(IFLA.MTU, u32(veth.mtu))]);
+  configureInside(namespaces, veth, (inner, link) => {
+    const changed = link.mac === veth.mac ? [] : [attribute(IFLA.ADDRESS, mac(veth.mac))];
+    inner.changeLink(link, [...changed, attribute(IFLA.MTU, u32(veth.mtu))], true);
+    setAddresses(inner, link.index, [veth.address]);
+    if (veth.gateway !== undefined) inner.setDefaultRoute(link.index, veth.gateway);
+    else {
+      try {
+        inner.deleteDefaultRoute(link.index);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    }
+  });
+  connectToBridge(routes, veth, bridge);
+}
+
+function configureInside(
+  namespaces: NetnsSwitch,
+  veth: VethResource,
+  body: (inner: RouteSocket, link: { index: number; name: string; mac: string }) => void,
+): void {
+  namespaces.inside(veth.netns, () => {
+    disableIpv6(veth.ifName);
+    const inner = new RouteSocket();
+    try {
+      body(inner, inner.link(veth.ifName));
+    } finally {
+      inner.close();
+    }
+  });
+}
+
+/** Last, so that no frame meets a half configured endpoint. */
+function connectToBridge(routes: RouteSocket, veth: VethResource, bridge: number): void {
+  const { index } = routes.link(veth.hostIfName);
+  disableIpv6(veth.hostIfName);
+  const link = { index, name: veth.hostIfName };
+  routes.changeLink(link, [attribute(IFLA.MASTER, u32(bridge)), attribute(IFLA.IFALIAS, text(MARK))], true);
+  // Its own published port by the host's address comes back to a container through the port it left by.
+  routes.changeLink(link, [
+    nested(
+      IFLA.LINKINFO,
+      attribute(IFLA.INFO_SLAVE_KIND, text('bridge')),
+      nested(IFLA.INFO_SLAVE_DATA, attribute(IFLA.BRPORT_MODE, u8(1))),
+    ),
+  ]);
+}
