@@ -1,0 +1,124 @@
+import type { EventMessage } from '@docker/node-sdk';
+import { invalid } from '../model/errors.ts';
+
+type Wanted = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** `{"type":["container"]}`, or the old `{"type":{"container":true}}`. @throws EngineError INVALID_PARAMETER */
+function parseFilters(text: string): Wanted {
+  const wanted = new Map<string, Set<string>>();
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    throw invalid('invalid filter');
+  }
+  if (given === null || typeof given !== 'object' || Array.isArray(given)) throw invalid('invalid filter');
+  for (const [key, value] of Object.entries(given)) {
+    const list = Array.isArray(value)
+      ? value
+      : Object.entries(value ?? {}).flatMap(([item, on]) => (on === true ? [item] : []));
+    if (!list.every((item) => typeof item === 'string')) throw invalid('invalid filter');
+    wanted.set(key, new Set(list));
+  }
+  return wanted;
+}
+
+function withoutTag(name: string): string {
+  const colon = name.lastIndexOf(':');
+  return colon > name.lastIndexOf('/') ? name.slice(0, colon) : name;
+}
+
+/**
+ * Which events a client wants (moby daemon/events/filter.go): values of one filter are alternatives, filters add up,
+ * `label`s must all match.
+ * @throws EngineError INVALID_PARAMETER
+ */
+export function eventFilter(text: string | undefined): (event: EventMessage) => boolean {
+  const wanted = parseFilters(text === undefined || text === '' ? '{}' : text);
+  const of = (key: string): ReadonlySet<string> | undefined => {
+    const values = wanted.get(key);
+    return values === undefined || values.size === 0 ? undefined : values;
+  };
+  const exact = (key: string, ...values: readonly (string | undefined)[]): boolean => {
+    const allowed = of(key);
+    return allowed === undefined || values.some((value) => value !== undefined && allowed.has(value));
+  };
+  const fuzzy = (key: string, ...values: readonly (string | undefined)[]): boolean => {
+    const allowed = of(key);
+    return allowed === undefined || [...allowed].some((prefix) => values.some((v) => v?.startsWith(prefix)));
+  };
+  return (event) => {
+    const action = event.Action ?? '';
+    const id = event.Actor?.ID ?? '';
+    const attributes = event.Actor?.Attributes ?? {};
+    const name = attributes.name;
+    const image = event.Type === 'image' ? name : attributes.image;
+    return (
+      // `exec_create: sh` is found as `exec_create` and in full.
+      exact('event', action, action.replace(/:.*/, '')) &&
+      exact('type', event.Type) &&
+      exact('scope', event.scope) &&
+      (event.Type === 'daemon' || of('daemon') === undefined) &&
+      fuzzy('daemon', id, name) &&
+      onlyType(event, 'container', of) &&
+      fuzzy('container', id, name) &&
+      onlyType(event, 'network', of) &&
+      fuzzy('network', id, name) &&
+      onlyType(event, 'volume', of) &&
+      fuzzy('volume', id, name) &&
+      exact('image', id, image, image === undefined ? undefined : withoutTag(image)) &&
+      labelsMatch(of('label'), attributes)
+    );
+  };
+}
+
+function onlyType(
+  event: EventMessage,
+  type: string,
+  of: (key: string) => ReadonlySet<string> | undefined,
+): boolean {
+  return of(type) === undefined || event.Type === type;
+}
+
+function labelsMatch(
+  labels: ReadonlySet<string> | undefined,
+  attributes: Readonly<Record<string, string>>,
+): boolean {
+  return [...(labels ?? [])].every((label) => {
+    const [key = '', value] = label.split(/=(.*)/s);
+    return key in attributes && (value === undefined || attributes[key] === value);
+  });
+}
+
+const UNIT: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  ns: 1e-6,
+};
+
+/**
+ * A point in time as clients give it: seconds since 1970 with a fraction (`1700000000.25`), RFC 3339, or a Go duration
+ * before now (`1h30m`).
+ * @returns nanoseconds since 1970; undefined for none
+ * @throws EngineError INVALID_PARAMETER with the text of Go's parser
+ */
+export function parseTime(text: string | undefined, nowMs: number): bigint | undefined {
+  if (text === undefined || text === '') return undefined;
+  const stamp = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text);
+  if (stamp?.[1] !== undefined) {
+    return BigInt(stamp[1]) * 1_000_000_000n + BigInt((stamp[2] ?? '').padEnd(9, '0'));
+  }
+  if (/^(\d+(\.\d+)?(h|ms|m|s|us|ns))+$/.test(text)) {
+    let before = 0;
+    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)/g)) {
+      before += Number(amount) * (UNIT[unit ?? ''] ?? 0);
+    }
+    return BigInt(Math.round(nowMs - before)) * 1_000_000n;
+  }
+  const date = /^\d{4}-\d{2}-\d{2}(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(date)) throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return BigInt(date) * 1_000_000n;
+}
