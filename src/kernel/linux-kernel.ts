@@ -6,7 +6,7 @@ import { cameFor, forget, touches } from './conntrack.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { type HostFacts, type Kernel, KernelError } from './kernel.ts';
-import { raiseOpenFileLimit } from './libc.ts';
+import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
@@ -15,6 +15,9 @@ import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+
+/** 64 kB of kernel memory. */
+const DESCRIPTORS = 8192;
 
 export interface LinuxKernelOptions {
   /** Where the persistent network namespaces are kept, one file each; made when absent. */
@@ -47,7 +50,7 @@ export class LinuxKernel implements Kernel {
     };
     this.#applier = new Applier(this.#parts);
     // A held port is a descriptor, and ranges are published by the thousand.
-    raiseOpenFileLimit();
+    reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
 
   apply(changes: readonly Change[]): void {

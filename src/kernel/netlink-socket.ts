@@ -43,6 +43,11 @@ export class NetlinkSocket {
     this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK | flags, parts, what);
   }
 
+  /** Sends a change on another thread and does not wait; what comes of it has to be looked at. Closes the socket after. */
+  requestAside(type: number, parts: readonly Buffer[]): void {
+    libc.sendAside(this.#fd, message(type, NLM_F_REQUEST, this.#sequence++, parts), () => this.close());
+  }
+
   /** One object. @throws KernelError, ENODEV or ENOENT when there is none */
   get(type: number, parts: readonly Buffer[], what: string): NetlinkMessage {
     const [answer] = this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK, parts, what);

@@ -1,5 +1,6 @@
 import type { InterfaceAddress, Ipv4 } from '../model/address.ts';
 import { ipv4ToNumber, numberToIpv4 } from '../model/address.ts';
+import { KernelError } from './kernel.ts';
 import {
   attribute,
   ipv4,
@@ -36,6 +37,11 @@ const RTPROT_BOOT = 3;
 const RT_SCOPE_UNIVERSE = 0;
 const RTN_UNICAST = 1;
 const RTEXT_FILTER_SKIP_STATS = 8;
+
+/** 100 times 0.1 ms: the other thread is there after one or two. */
+const DELETE_TRIES = 100;
+const DELETE_PAUSE = 0.1;
+const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 export const IFLA = {
   ADDRESS: 1,
@@ -110,19 +116,31 @@ export class RouteSocket {
     );
   }
 
+  /** @param link by its index, or by its name when the index is 0 */
   changeLink(link: { index: number; name: string }, attributes: readonly Buffer[], up?: boolean): void {
+    const byName = link.index === 0 ? [attribute(IFLA.IFNAME, text(link.name))] : [];
     const [flags, mask] = up === undefined ? [0, 0] : [up ? IFF_UP : 0, IFF_UP];
     this.#netlink.request(
       RTM_NEWLINK,
       0,
-      [linkHeader(link.index, flags, mask), ...attributes],
+      [linkHeader(link.index, flags, mask), ...byName, ...attributes],
       `change link ${link.name}`,
     );
   }
 
-  /** @throws KernelError ENODEV when it is gone */
+  /**
+   * Returns when the link is gone from the namespace. The kernel makes the caller of RTM_DELLINK wait 16 to 30 ms more,
+   * for RCU callbacks after the work is done (net/core/dev.c, netdev_run_todo), so another thread is that caller.
+   * @throws KernelError ENODEV when it is gone already
+   */
   deleteLink(name: string): void {
-    const parts = [linkHeader(0), attribute(IFLA.IFNAME, text(name))];
+    const { index } = this.link(name);
+    const parts = [linkHeader(index)];
+    new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM_DELLINK, parts);
+    for (let tries = 0; tries < DELETE_TRIES; tries++) {
+      Atomics.wait(PAUSE, 0, 0, DELETE_PAUSE);
+      if (this.#isAbsent(name, index)) return;
+    }
     this.#netlink.request(RTM_DELLINK, 0, parts, `delete link ${name}`);
   }
 
@@ -179,6 +197,15 @@ export class RouteSocket {
       [routeHeader(), attribute(RTA_OIF, u32(link))],
       'delete default route',
     );
+  }
+
+  #isAbsent(name: string, index: number): boolean {
+    try {
+      return this.link(name).index !== index;
+    } catch (error) {
+      if (error instanceof KernelError && error.errno === 'ENODEV') return true;
+      throw error;
+    }
   }
 
   /** IPv4 unicast routes of the main table. */

@@ -90,9 +90,8 @@ function configureInside(
 
 /** Last, so that no frame meets a half configured endpoint. */
 function connectToBridge(routes: RouteSocket, veth: VethResource, bridge: number): void {
-  const { index } = routes.link(veth.hostIfName);
   disableIpv6(veth.hostIfName);
-  const link = { index, name: veth.hostIfName };
+  const link = { index: 0, name: veth.hostIfName };
   routes.changeLink(link, [attribute(IFLA.MASTER, u32(bridge)), attribute(IFLA.IFALIAS, text(MARK))], true);
   // Its own published port by the host's address comes back to a container through the port it left by.
   routes.changeLink(link, [
