@@ -25,7 +25,7 @@ export class EventBus {
     if (type === 'container' || type === 'image') {
       event.status = action;
       event.id = id;
-      if (attributes['image'] !== undefined) event.from = attributes['image'];
+      if (attributes.image !== undefined) event.from = attributes.image;
     }
     this.#history.push(event);
     if (this.#history.length > HISTORY) this.#history.shift();
@@ -36,6 +36,10 @@ export class EventBus {
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  get listenerCount(): number {
+    return this.#listeners.size;
   }
 
   history(): readonly EventMessage[] {
