@@ -27,9 +27,9 @@ export interface Kernel {
   enableForwarding(): void;
   /** Runs `body` with the calling thread in `netns`, and comes back whatever happens. `body` must not return a promise. */
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
-  /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. */
+  /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: string): void;
-  /** Deletes conntrack entries that came for this host port: a UDP client would else go on to where it led before. */
+  /** Deletes conntrack entries that came for this host port: a UDP client would else go on to where it led before. In the background. */
   forgetPublished(protocol: Protocol, port: number): void;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;

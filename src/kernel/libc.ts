@@ -92,14 +92,19 @@ export function send(fd: number, data: Uint8Array): void {
   checked(native.send(fd, data, data.length, 0), 'send');
 }
 
-const NOTHING = new Uint8Array(0);
+/** send(2) on a thread of the pool: for what the kernel is slow to do. Never rejects; the answer tells. */
+export function sendAside(fd: number, data: Uint8Array): Promise<void> {
+  // The socket's namespace is its own, whatever thread uses it.
+  return new Promise((resolve) => native.send.async(fd, data, data.length, 0, () => resolve()));
+}
 
-/** send(2) on a thread of koffi's pool; `data` is kept alive until `done`, which gets no result. */
-export function sendAside(fd: number, data: Uint8Array, done: () => void): void {
-  native.send.async(fd, data, data.length, 0, () => {
-    data = NOTHING;
-    done();
-  });
+/** recv(2) on a thread of the pool. @returns the number of bytes read, negative on an error */
+export function receiveAside(fd: number, into: Uint8Array): Promise<number> {
+  return new Promise((resolve) =>
+    native.recv.async(fd, into, into.length, 0, (error: unknown, length: number) =>
+      resolve(error === null || error === undefined ? length : -1),
+    ),
+  );
 }
 
 /** @returns the number of bytes read into `into`; waits as the socket is set to */

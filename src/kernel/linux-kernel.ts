@@ -86,11 +86,11 @@ export class LinuxKernel implements Kernel {
   }
 
   forgetConnections(address: string): void {
-    forget(touches(address));
+    void forget(touches(address));
   }
 
   forgetPublished(protocol: Protocol, port: number): void {
-    forget(cameFor(PROTOCOL_NUMBERS[protocol], port));
+    void forget(cameFor(PROTOCOL_NUMBERS[protocol], port));
   }
 
   close(): void {

@@ -43,9 +43,24 @@ export class NetlinkSocket {
     this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK | flags, parts, what);
   }
 
-  /** Sends a change on another thread and does not wait; what comes of it has to be looked at. Closes the socket after. */
-  requestAside(type: number, parts: readonly Buffer[]): void {
-    libc.sendAside(this.#fd, message(type, NLM_F_REQUEST, this.#sequence++, parts), () => this.close());
+  /** Sends a change on another thread; what comes of it has to be looked at. Closes the socket after. */
+  async requestAside(type: number, parts: readonly Buffer[]): Promise<void> {
+    await libc.sendAside(this.#fd, message(type, NLM_F_REQUEST, this.#sequence++, parts));
+    this.close();
+  }
+
+  /** A dump whose walk through the kernel's table is done by another thread. @throws KernelError */
+  async dumpAside(type: number, parts: readonly Buffer[], what: string): Promise<readonly NetlinkMessage[]> {
+    libc.setSocketOption(this.#fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, RECEIVE_BUFFER);
+    const sequence = this.#sequence++;
+    await libc.sendAside(this.#fd, message(type, NLM_F_REQUEST | NLM_F_DUMP, sequence, parts));
+    const answers: NetlinkMessage[] = [];
+    const into = Buffer.alloc(inbox.length);
+    for (;;) {
+      const length = await libc.receiveAside(this.#fd, into);
+      if (length < 0) throw new KernelError(`${what}: recv failed`, 'EIO');
+      if (collect(into.subarray(0, length), sequence, answers, what)) return answers;
+    }
   }
 
   /** One object. @throws KernelError, ENODEV or ENOENT when there is none */
@@ -70,21 +85,24 @@ export class NetlinkSocket {
     const answers: NetlinkMessage[] = [];
     for (;;) {
       const length = libc.receive(this.#fd, inbox);
-      // A copy, since the inbox is overwritten by the next datagram.
-      for (const answer of parseMessages(Buffer.from(inbox.subarray(0, length)))) {
-        if (answer.sequence !== sequence) continue;
-        if (answer.type !== NLMSG_ERROR && answer.type !== NLMSG_DONE) {
-          answers.push(answer);
-          continue;
-        }
-        const failure = failureOf(answer);
-        if (failure === undefined) return answers;
-        const words = failure.text === '' ? '' : ` (${failure.text})`;
-        throw new KernelError(
-          `${what}: ${libc.errnoText(failure.errno)}${words}`,
-          libc.errnoName(failure.errno),
-        );
-      }
+      if (collect(inbox.subarray(0, length), sequence, answers, what)) return answers;
     }
   }
+}
+
+/** @returns whether this datagram ends the answer. @throws KernelError when the answer is an error */
+function collect(datagram: Buffer, sequence: number, into: NetlinkMessage[], what: string): boolean {
+  // A copy, since the buffer is overwritten by the next datagram.
+  for (const answer of parseMessages(Buffer.from(datagram))) {
+    if (answer.sequence !== sequence) continue;
+    if (answer.type !== NLMSG_ERROR && answer.type !== NLMSG_DONE) {
+      into.push(answer);
+      continue;
+    }
+    const failure = failureOf(answer);
+    if (failure === undefined) return true;
+    const words = failure.text === '' ? '' : ` (${failure.text})`;
+    throw new KernelError(`${what}: ${libc.errnoText(failure.errno)}${words}`, libc.errnoName(failure.errno));
+  }
+  return false;
 }

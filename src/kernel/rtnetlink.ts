@@ -136,7 +136,7 @@ export class RouteSocket {
   deleteLink(name: string): void {
     const { index } = this.link(name);
     const parts = [linkHeader(index)];
-    new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM_DELLINK, parts);
+    void new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM_DELLINK, parts);
     for (let tries = 0; tries < DELETE_TRIES; tries++) {
       Atomics.wait(PAUSE, 0, 0, DELETE_PAUSE);
       if (this.#isAbsent(name, index)) return;

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { cameFor, parseConnection, touches } from './conntrack.ts';
+import { attribute, ipv4, nested, u8, u16be, u32be } from './netlink.ts';
+
+const tuple = (type: number, from: string, to: string, port: number): Buffer =>
+  nested(
+    type,
+    nested(1, attribute(1, ipv4(from)), attribute(2, ipv4(to))),
+    nested(2, attribute(1, u8(17)), attribute(2, u16be(4000)), attribute(3, u16be(port))),
+  );
+
+const connection = parseConnection({
+  type: 0x100,
+  flags: 0,
+  sequence: 1,
+  payload: Buffer.concat([
+    Buffer.from([2, 0, 0, 0]),
+    tuple(1, '192.0.2.9', '192.0.2.1', 5353),
+    tuple(2, '10.9.1.2', '192.0.2.9', 4000),
+    attribute(12, u32be(77)),
+  ]),
+});
+
+test('an entry is found by any of its addresses, before and after translation', () => {
+  for (const address of ['192.0.2.9', '192.0.2.1', '10.9.1.2'])
+    assert.ok(touches(address)(connection), address);
+  assert.ok(!touches('10.9.1.3')(connection));
+});
+
+test('a published port is the destination before translation', () => {
+  assert.ok(cameFor(17, 5353)(connection));
+  assert.ok(!cameFor(6, 5353)(connection));
+  assert.ok(!cameFor(17, 4000)(connection));
+});
+
+test('the delete request names the original tuple and the id', () => {
+  assert.deepEqual(
+    Buffer.concat([...connection.identity]),
+    Buffer.concat([tuple(1, '192.0.2.9', '192.0.2.1', 5353), attribute(12, u32be(77))]),
+  );
+});
