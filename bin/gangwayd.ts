@@ -6,6 +6,7 @@ import { parseFlags } from '../src/daemon/flags.ts';
 import { ConfigError } from '../src/daemon/values.ts';
 import { startDaemon } from '../src/engine/daemon.ts';
 import { raiseOpenFileLimit } from '../src/kernel/libc.ts';
+import { shrinkAfterStart } from '../src/kernel/memory.ts';
 
 function die(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -46,7 +47,10 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
   raiseOpenFileLimit();
   const daemon = await startDaemon(config, log);
-  flushCompileCache();
+  setTimeout(() => {
+    flushCompileCache();
+    shrinkAfterStart();
+  }, 1000).unref();
 
   process.on('SIGHUP', () => {
     try {
