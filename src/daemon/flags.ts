@@ -96,7 +96,7 @@ function makeFlag(option: Option, into: Record<string, unknown>): Flag {
 
 const HINT = "See 'gangwayd --help'.";
 
-function inDockersWords(error: CommanderError, argv: readonly string[]): ConfigError {
+function inDockersWords(error: CommanderError, extra: string | undefined): ConfigError {
   const quoted = /'([^']*)'/.exec(error.message)?.[1] ?? '';
   const guess = /\(Did you mean (.*)\?\)/.exec(error.message)?.[1];
   switch (error.code) {
@@ -111,9 +111,7 @@ function inDockersWords(error: CommanderError, argv: readonly string[]): ConfigE
       return new ConfigError(`flag needs an argument: ${flag}\n${HINT}`);
     }
     case 'commander.excessArguments':
-      return new ConfigError(
-        `"gangwayd" accepts no arguments: ${argv.filter((a) => !a.startsWith('-')).at(-1) ?? ''}\n${HINT}`,
-      );
+      return new ConfigError(`"gangwayd" accepts no arguments: ${extra ?? ''}\n${HINT}`);
     default:
       return new ConfigError(`${error.message}\n${HINT}`);
   }
@@ -136,7 +134,7 @@ export function parseFlags(argv: readonly string[], version: string): Invocation
     command.parse([...argv], { from: 'user' });
   } catch (error) {
     if (error instanceof ConfigError) throw new ConfigError(`${error.message}\n${HINT}`);
-    if (error instanceof CommanderError) throw inDockersWords(error, argv);
+    if (error instanceof CommanderError) throw inDockersWords(error, command.args[0]);
     throw error;
   }
   const given = command.opts<{ validate?: true; help?: true; version?: true }>();
@@ -156,7 +154,7 @@ const EXAMPLES = `Examples:
   gangwayd -H unix:///var/run/docker.sock         in Docker's own place
   gangwayd --bip 10.10.10.10/24 --dns 10.0.0.53   another default network
   gangwayd --data-root /srv/b --exec-root /run/b -p /run/b/pid -H unix:///run/b/docker.sock
-                                                  a second daemon (in a network namespace of its own)
+                                                  a second daemon, in its own network namespace
   gangwayd --validate --config-file new.json      is this file right?`;
 
 /** Grouped, at most 100 columns. */

@@ -115,7 +115,7 @@ export const OPTIONS: readonly Option[] = [
   honoured('Daemon', 'shutdown-timeout', 'int', 'seconds to wait for clients at the end (default 15)', {
     placeholder: 'seconds',
   }),
-  honoured('API', 'hosts', 'list', 'listen there; repeatable (default unix:///run/gangway/docker.sock)', {
+  honoured('API', 'hosts', 'list', 'repeatable (default unix:///run/gangway/docker.sock)', {
     flag: 'host',
     short: 'H',
     placeholder: 'url',
@@ -125,7 +125,7 @@ export const OPTIONS: readonly Option[] = [
     placeholder: 'name',
   }),
   honoured('API', 'tls', 'bool', 'TLS on tcp hosts, any client'),
-  honoured('API', 'tlsverify', 'bool', 'TLS on tcp hosts, only clients with a certificate of --tlscacert'),
+  honoured('API', 'tlsverify', 'bool', 'TLS on tcp hosts, clients by certificate of --tlscacert'),
   honoured('API', 'tlscacert', 'string', 'default ~/.docker/ca.pem', { placeholder: 'path' }),
   honoured('API', 'tlscert', 'string', 'default ~/.docker/cert.pem', { placeholder: 'path' }),
   honoured('API', 'tlskey', 'string', 'default ~/.docker/key.pem', { placeholder: 'path' }),
@@ -154,12 +154,7 @@ export const OPTIONS: readonly Option[] = [
     placeholder: 'ip',
   }),
   honoured('Default network', 'mtu', 'int', 'of docker0 (default: of the uplink)', { placeholder: 'bytes' }),
-  honoured(
-    'Default network',
-    'icc',
-    'bool',
-    '--icc=false: containers cannot reach each other (default true)',
-  ),
+  honoured('Default network', 'icc', 'bool', 'false: containers cannot reach each other (default true)'),
   honoured('Default network', 'ip-masq', 'bool', 'masquerade what leaves the host (default true)'),
   honoured('Default network', 'ip-forward', 'bool', 'switch on net.ipv4.ip_forward (default true)'),
   honoured('Default network', 'host-gateway-ips', 'list', 'what --add-host NAME:host-gateway means', {
