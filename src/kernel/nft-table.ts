@@ -65,7 +65,7 @@ export class NftTable {
     const commands = this.#commands(changes, changes);
     if (commands.length === 0) return;
     try {
-      this.#nft.run(commands.join('\n'));
+      this.#run(commands);
     } catch (error) {
       const deletes = changes.some((change) => change.op !== 'create');
       if (!(deletes && error instanceof KernelError && error.errno === 'ENOENT'))
@@ -107,10 +107,15 @@ export class NftTable {
     );
     const commands = this.#commands(possible, deletable);
     try {
-      if (commands.length > 0) this.#nft.run(commands.join('\n'));
+      if (commands.length > 0) this.#run(commands);
     } catch (error) {
       throw withResource(error, changes);
     }
+  }
+
+  #run(commands: readonly string[]): void {
+    // One line where possible: an error can then name the element.
+    this.#nft.run(commands.join(commands.some((command) => command.includes('\n')) ? '\n' : '; '));
   }
 
   #commands(changes: readonly TableChange[], deletable: readonly TableChange[]): string[] {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import koffi, { type TypeObject } from 'koffi';
 import { KernelError } from './kernel.ts';
 import { setCloseOnExec } from './libc.ts';
@@ -66,7 +66,7 @@ export class Nftables {
     const before = new Set(openFiles());
     this.#context = this.#library.create(0);
     // libnftables opens its netlink socket without close-on-exec.
-    for (const fd of openFiles()) if (!before.has(fd)) markCloseOnExec(fd);
+    for (const file of openFiles()) if (!before.has(file)) setCloseOnExec(Number.parseInt(file, 10));
     this.#library.bufferOutput(this.#context);
     this.#library.bufferError(this.#context);
   }
@@ -98,18 +98,29 @@ export class Nftables {
     const output = this.#library.output(this.#context);
     const words = this.#library.error(this.#context);
     if (result === 0) return output;
-    const first = words.split('\n').slice(0, 2).join(': ').slice(0, 300);
     const errno = WORDS.find(([text]) => words.includes(text))?.[1] ?? 'EINVAL';
-    throw new KernelError(`nft: ${first}`, errno);
+    throw new KernelError(`nft: ${describe(words, commands)}`, errno);
   }
 }
 
-const openFiles = (): readonly string[] => readdirSync('/proc/self/fd');
-
-function markCloseOnExec(fd: string): void {
-  try {
-    setCloseOnExec(Number(fd));
-  } catch {
-    // The descriptor of the listing itself, closed by now.
-  }
+/**
+ * The error's first line, and what the marks below the command point at. Of several lines libnftables 1.0.6 always
+ * prints the first one, so the marks mean something only where there is one.
+ */
+function describe(words: string, commands: string): string {
+  const [error = '', line = '', marks = ''] = words.split('\n');
+  const start = marks.indexOf('^');
+  const what = error.replace(/^(\S*: )?Error: (Could not process rule: )?/, '');
+  if (commands.trim().includes('\n') || start < 0) return what;
+  return `${what}: ${line.slice(start, marks.lastIndexOf('^') + 1)}`;
 }
+
+/** `fd target`: the number alone may have been that of the listing itself, closed since. */
+const openFiles = (): readonly string[] =>
+  readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [`${fd} ${readlinkSync(`/proc/self/fd/${fd}`)}`];
+    } catch {
+      return [];
+    }
+  });
