@@ -146,10 +146,9 @@ function isTableStep(step: Step): step is readonly TableChange[] {
 
 function steps(changes: readonly Change[]): readonly Step[] {
   const table = changes.filter(isTableChange);
-  const last = table.at(-1);
-  if (last === undefined) return changes;
-  return changes.flatMap((change): readonly Step[] => {
-    if (change === last) return [table];
+  const last = changes.findLastIndex(isTableChange);
+  return changes.flatMap((change, index): readonly Step[] => {
+    if (index === last) return [table];
     return isTableChange(change) ? [] : [change];
   });
 }

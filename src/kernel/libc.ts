@@ -109,7 +109,11 @@ export function receiveAside(fd: number, into: Uint8Array): Promise<number> {
 
 /** @returns the number of bytes read into `into`; waits as the socket is set to */
 export function receive(fd: number, into: Uint8Array): number {
-  return checked(native.recv(fd, into, into.length, 0), 'recv');
+  for (;;) {
+    const length = native.recv(fd, into, into.length, 0);
+    // With SO_RCVTIMEO a signal ends the wait even under SA_RESTART (signal(7)).
+    if (length >= 0 || koffi.errno() !== koffi.os.errno.EINTR) return checked(length, 'recv');
+  }
 }
 
 export function setSocketOption(fd: number, level: number, name: number, value: Uint8Array): void {

@@ -46,7 +46,7 @@ export function rulesetCommands(ruleset: RulesetResource, kept: readonly Element
 }
 
 function definesSet(text: string, set: string): boolean {
-  return new RegExp(`\\b(?:set|map|vmap)\\s+${set}\\s*\\{`).test(text);
+  return new RegExp(`\\b(?:set|map)\\s+${set}\\s*\\{`).test(text);
 }
 
 export class NftTable {
