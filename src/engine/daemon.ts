@@ -11,6 +11,9 @@ import { writePidfile } from '../daemon/pidfile.ts';
 import { lockRoot } from '../daemon/root-lock.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
+import { ContainerdProcess } from '../runtime/containerd-process.ts';
+import { containerdVersion } from '../runtime/containerd-version.ts';
+import { ContainerdTasks } from '../runtime/task/containerd-tasks.ts';
 import type { DaemonConfig } from './config.ts';
 import type { Foundation } from './engine.ts';
 import { EventBus } from './events.ts';
@@ -99,6 +102,21 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
       log: (message) => log.debug(message),
     });
     undo.push(() => kernel.close());
+    const containerd = new ContainerdProcess({
+      dataRoot: config.dataRoot,
+      execRoot: config.execRoot,
+      log,
+      ...(config.containerd === undefined ? {} : { address: config.containerd }),
+    });
+    await containerd.start();
+    undo.push(() => containerd.release());
+    const tasks = new ContainerdTasks({
+      address: containerd.address,
+      namespace: config.containerdNamespace,
+      runtimeRoot: join(config.execRoot, 'runc'),
+      log,
+    });
+    undo.push(() => tasks.close());
     const host = reportHost();
     let runc: ReturnType<typeof probeRunc> | undefined;
 
@@ -107,7 +125,7 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
       config: () => config,
       daemonId: daemonId(foundation.store),
       host,
-      containerd: { address: config.containerd ?? '', version: async () => ({ version: '', revision: '' }) },
+      containerd: { address: containerd.address, version: () => containerdVersion(containerd.address) },
       runc: () => {
         runc ??= probeRunc();
         return runc;
