@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder of this checkout, with a slash at its end. */
@@ -40,6 +41,33 @@ export function daemonCommand(directory: string, flags: readonly string[]): stri
     ...['--cgroup-parent', cgroupParent(directory)],
     ...flags,
   ];
+}
+
+/** The reference engine does not uninstall itself: its folders and empty cgroups go here. */
+export function forgetReference(directory: string): void {
+  const name = cgroupParent(directory);
+  for (const kind of ['run', 'data']) rmSync(`${MACHINES}/${kind}-${name}`, { recursive: true, force: true });
+  for (const path of findCgroups(name)) {
+    try {
+      rmdirSync(path);
+    } catch {}
+  }
+}
+
+/** Directories of this name in any cgroup hierarchy (v1, v2 or both), at most four levels down. */
+export function findCgroups(name: string, path = '/sys/fs/cgroup', depth = 0): string[] {
+  if (depth > 4) return [];
+  let entries: string[];
+  try {
+    entries = readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+  return entries.flatMap((entry) =>
+    entry === name ? [join(path, entry)] : findCgroups(name, join(path, entry), depth + 1),
+  );
 }
 
 /** A cgroup of its own for every machine, so that what is left behind can be told from other engines'. */

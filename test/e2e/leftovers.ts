@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cgroupParent } from './engine-under-test.ts';
+import { cgroupParent, findCgroups } from './engine-under-test.ts';
 import { commandLine, type Namespaces, processesInside, processesNaming } from './namespaces.ts';
 import { must } from './process.ts';
 
@@ -57,20 +57,4 @@ export async function findLeftovers(
       .filter((name) => existsSync(join(directory, name)))
       .map((name) => `file ${name}`),
   ];
-}
-
-/** Directories of this name in any cgroup hierarchy (v1, v2 or both), at most four levels down. */
-function findCgroups(name: string, path = '/sys/fs/cgroup', depth = 0): string[] {
-  if (depth > 4) return [];
-  let entries: string[];
-  try {
-    entries = readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch {
-    return [];
-  }
-  return entries.flatMap((entry) =>
-    entry === name ? [join(path, entry)] : findCgroups(name, join(path, entry), depth + 1),
-  );
 }

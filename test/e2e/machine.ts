@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { CACHE, CHECKOUT, daemonCommand, IS_GANGWAY, MACHINES } from './engine-under-test.ts';
+import {
+  CACHE,
+  CHECKOUT,
+  daemonCommand,
+  forgetReference,
+  IS_GANGWAY,
+  MACHINES,
+} from './engine-under-test.ts';
 import { findLeftovers, type Inventory, takeInventory } from './leftovers.ts';
 import { makeNamespaces, type Namespaces, processesInside } from './namespaces.ts';
 import { background, must, type Result, type RunOptions, run, sleep, until } from './process.ts';
@@ -207,6 +214,28 @@ export class Machine implements AsyncDisposable {
     });
   }
 
+  /** What a power cut leaves: no process, no link, no rule, no mount, an empty exec root, and the data root. */
+  async reboot(): Promise<void> {
+    const keep = new Set([...this.#helpers].map((child) => child.pid));
+    for (const pid of processesInside(this.namespaces).filter((each) => !keep.has(each))) {
+      process.kill(pid, 'SIGKILL');
+    }
+    const { directory } = this;
+    const script = `
+      nft flush ruleset
+      for link in $(ip -o link show type bridge | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'); do ip link del $link; done
+      for link in $(ip -o link show type veth | sed -n 's/^[0-9]*: \\(veth[^:@]*\\).*/\\1/p'); do ip link del $link; done
+      awk '{ print $5 }' /proc/self/mountinfo | grep '^${directory}/' | sort -r | grep -v '/resolv.conf$' | xargs -r -n 1 umount -l
+      sysctl -q net.ipv4.ip_forward=0
+      rm -rf ${directory}/exec ${directory}/docker.pid /run/*`;
+    await until(
+      'all processes to end',
+      () => processesInside(this.namespaces).length <= keep.size || undefined,
+    );
+    await this.host(['sh', '-c', script]);
+    await this.startDaemon();
+  }
+
   /** Removes all containers, uninstalls the engine and ends the machine. @returns what was left behind, in words */
   async dismantle(): Promise<string[]> {
     for (const child of this.#helpers) child.kill('SIGKILL');
@@ -233,6 +262,7 @@ export class Machine implements AsyncDisposable {
       for (const holder of this.namespaces.holders) holder.kill('SIGKILL');
       await sleep(100);
       rmSync(this.directory, { recursive: true, force: true });
+      if (!IS_GANGWAY) forgetReference(this.directory);
     }
     return left;
   }

@@ -17,7 +17,8 @@ export interface Target {
   readonly port: number;
 }
 
-const PATIENCE = 1500;
+/** Milliseconds until no answer is taken for none; everything asked here is on this machine. */
+const PATIENCE = 800;
 
 function serve(listener: Listener, name: string): Promise<void> {
   const { port, address = '0.0.0.0' } = listener;
