@@ -23,6 +23,8 @@ fi
 bash "$ROOT/setup/clean.sh" "$DATA_ROOT" "$EXEC_ROOT" "$PIDFILE" gangway
 done_ 'containers' "$count removed"
 done_ 'daemon' "ended; $DATA_ROOT and $EXEC_ROOT removed"
+# The compiled code of bin/gangwayd.
+rm -rf /var/cache/gangway
 rm -rf "$LOG"* && rmdir "$(dirname "$LOG")" 2>/dev/null || true
 
 for user in $(remembered context); do

@@ -22,7 +22,7 @@ export function lockRoot(directory: string, what: string): () => void {
     lock.close();
     if (!/locked|busy/i.test(String(error))) throw error;
     throw new RootInUse(
-      `another gangwayd (pid ${readPid(pidFile) ?? 'unknown'}) uses the ${what} ${directory}: give this one another --${what}, or stop that one`,
+      `another gangwayd (pid ${readPid(pidFile) ?? 'unknown'}) is already running on the ${what} ${directory}: give this one another --${what}, or stop that one`,
     );
   }
   writeFileSync(pidFile, `${process.pid}\n`);

@@ -137,7 +137,7 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
     eventRoutes(app, events);
     unsupportedRoutes(app);
     const listeners: Listeners = await listen(app, config, log);
-    undo.push(() => listeners.close(Math.min(config.shutdownTimeout, 5) * 1000));
+    undo.push(() => listeners.close(Math.min(config.shutdownTimeout, 2) * 1000));
     log.info({ pid: process.pid, dataRoot: config.dataRoot, execRoot: config.execRoot }, 'daemon is ready');
     return {
       reload: (next) => {

@@ -129,7 +129,9 @@ test('a second daemon on the same roots refuses and says why', async () => {
     assert.equal(await second.ended, 1);
     assert.match(
       second.log(),
-      new RegExp(`^failed to start daemon: another gangwayd \\(pid ${daemon.child.pid}\\) uses the`),
+      new RegExp(
+        `^failed to start daemon: another gangwayd \\(pid ${daemon.child.pid}\\) is already running on the`,
+      ),
     );
   }
   assert.equal(await get('/_ping'), 'OK');
