@@ -29,6 +29,10 @@ const nothingLeft = () => {
   assert.deepEqual(readdirSync(netnsDirectory), []);
   assert.deepEqual(notes, []);
 };
+const bridgeOfVeth = () => {
+  const found = kernel.observe().find((resource) => resource.kind === 'veth');
+  return found?.kind === 'veth' ? found.bridge : undefined;
+};
 const sandbox = netns('s');
 const publish: Resource = { kind: 'host-port', protocol: 'tcp', address: parseIpv4('0.0.0.0'), port: 6000 };
 const base = [ruleset, bridge];
@@ -107,6 +111,10 @@ test('someone flushes the ruleset and deletes links: seen, torn down, made again
   ]);
   const kinds = kernel.observe().map((resource) => resource.kind);
   assert.deepEqual(kinds.toSorted(), ['bridge', 'element', 'host-port', 'netns', 'ruleset', 'veth']);
+  execFileSync('bridge', ['link', 'set', 'dev', 'vethtest2', 'hairpin', 'off']);
+  assert.equal(bridgeOfVeth(), '');
+  kernel.apply([{ op: 'replace', before: veth(2, sandbox), resource: veth(2, sandbox) }]);
+  assert.equal(bridgeOfVeth(), 'gwtest0');
   execFileSync('ip', ['link', 'delete', 'vethtest2']);
   execFileSync('nft', ['flush', 'ruleset']);
   assert.deepEqual(kernel.tearDown(removeAll([...base, ...endpoint])), []);
@@ -164,9 +172,13 @@ test('connections of an address that is gone are forgotten, and only those', asy
   kernel.enableForwarding();
   const server = await serve(sandbox.path, '0.0.0.0', 80);
   assert.equal(await call(host, '10.88.0.1', 6000), '10.88.0.1');
+  const other = await serve(host, '127.0.0.1', 81);
+  assert.equal(await call(host, '127.0.0.1', 81), '127.0.0.1');
+  other.close();
   assert.equal(await forget(touches('10.88.0.77')), 0);
   assert.ok((await forget(touches('10.88.0.2'))) > 0);
   assert.equal(await forget(touches('10.88.0.2')), 0);
+  assert.ok((await forget(touches('127.0.0.1'))) > 0);
   kernel.forgetConnections('10.88.0.2');
   kernel.forgetPublished('udp', 6000);
   server.close();
