@@ -36,8 +36,8 @@ export interface StreamsOptions {
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
   readonly log?: LogWriter;
-  /** Called when stdin must be closed in the shim as well (`Tasks.closeStdin`). */
-  readonly closeStdin?: () => void;
+  /** `Tasks.closeStdin` of this process. Called again after a pause when it rejects: the process may not exist yet. */
+  readonly closeStdin?: () => Promise<void>;
 }
 
 /** A container's log driver, writing side: json-file with rotation, or none. */

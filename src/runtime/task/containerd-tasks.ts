@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { system } from '../../model/errors.ts';
 import type { StdioPaths, TaskExit, TaskInfo, TaskRequest, TaskState, Tasks } from '../tasks.ts';
 import { ShimGroups } from './shim-groups.ts';
 import { isAlreadyExists, isNotFound, isShimGone, taskError } from './task-error.ts';
@@ -182,6 +183,11 @@ export class ContainerdTasks implements Tasks {
   }
 
   async closeStdin(id: string, execId: string): Promise<void> {
+    // The shim answers yes for an exec that is not started, and then opens its stdin all the same.
+    if (execId !== '') {
+      const { process } = await this.#call<{ process: ProcessMessage }>('Get', { containerId: id, execId });
+      if (process.status === 'CREATED') throw system(`exec ${execId} is not started`);
+    }
     await this.#call('CloseIO', { containerId: id, execId, stdin: true });
   }
 
