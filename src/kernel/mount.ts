@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
 
@@ -55,6 +56,27 @@ export interface MountOptions {
   readonly data: string;
 }
 
+/**
+ * An overlay of many layers whose options exceed a page: its lower directories relative to the directory they share.
+ * Undefined when there is nothing to gain (as containerd's mount package does, compactLowerdirOption).
+ */
+export function compactLowerDirectories(
+  data: string,
+): { readonly directory: string; readonly data: string } | undefined {
+  const options = data.split(',');
+  const index = options.findIndex((option) => option.startsWith('lowerdir='));
+  const layers = options[index]?.slice('lowerdir='.length).split(':') ?? [];
+  const [first = ''] = layers;
+  let directory = dirname(first);
+  while (!layers.every((layer) => layer.startsWith(`${directory}/`))) {
+    if (!directory.startsWith('/') || directory === '/') return undefined;
+    directory = dirname(directory);
+  }
+  if (layers.length < 2 || directory === '/') return undefined;
+  const relative = layers.map((layer) => layer.slice(directory.length + 1));
+  return { directory, data: options.with(index, `lowerdir=${relative.join(':')}`).join(',') };
+}
+
 /** Splits option words such as containerd's `Mount.options` into flags, propagation and data. */
 export function parseMountOptions(options: readonly string[], flags = 0): MountOptions {
   const data: string[] = [];
@@ -75,7 +97,7 @@ export function parseMountOptions(options: readonly string[], flags = 0): MountO
 /**
  * mount(2) with the options of a containerd mount or an fstab line. `bind` with `ro` needs two calls, which this makes.
  * Nothing stays mounted after an error.
- * @param flags MS_* bits beside those in `options`
+ * @param target absolute. @param flags MS_* bits beside those in `options`
  * @throws KernelError; E2BIG when the data does not fit one page
  */
 export function mount(
@@ -86,11 +108,8 @@ export function mount(
   options: readonly string[],
 ): void {
   const wanted = parseMountOptions(options, flags);
-  if (Buffer.byteLength(wanted.data) > DATA_MAX) {
-    throw new KernelError(`mount ${source} on ${target}: options of more than ${DATA_MAX} bytes`, 'E2BIG');
-  }
   const made = wanted.flags !== 0 || wanted.propagation.length === 0 || type !== 'none';
-  if (made) libc.mountRaw(source, target, type, wanted.flags, wanted.data === '' ? null : wanted.data);
+  if (made) mountData(source, target, type, wanted);
   try {
     const isBind = (wanted.flags & MS_BIND) !== 0;
     const rest = wanted.flags & ~(MS_BIND | MS_REC);
@@ -102,6 +121,24 @@ export function mount(
   } catch (error) {
     if (made && (wanted.flags & MS_REMOUNT) === 0) libc.umount2(target, libc.MNT_DETACH);
     throw error;
+  }
+}
+
+function mountData(source: string, target: string, type: string, { flags, data }: MountOptions): void {
+  if (Buffer.byteLength(data) <= DATA_MAX) {
+    libc.mountRaw(source, target, type, flags, data === '' ? null : data);
+    return;
+  }
+  const compact = type === 'overlay' ? compactLowerDirectories(data) : undefined;
+  if (compact === undefined || Buffer.byteLength(compact.data) > DATA_MAX) {
+    throw new KernelError(`mount ${source} on ${target}: options of more than ${DATA_MAX} bytes`, 'E2BIG');
+  }
+  const before = process.cwd();
+  process.chdir(compact.directory);
+  try {
+    libc.mountRaw(source, target, type, flags, compact.data);
+  } finally {
+    process.chdir(before);
   }
 }
 
