@@ -11,14 +11,12 @@ alive() { kill -0 "$1" 2>/dev/null && [ "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev
 wait_gone() { for _ in $(seq "$2"); do alive "$1" || return 0; sleep 0.05; done; return 1; }
 finish() { kill -TERM "$1" 2>/dev/null || true; wait_gone "$1" "$2" || { kill -KILL "$1" 2>/dev/null || true; wait_gone "$1" 40; } || true; }
 
-# Processes whose command line has every one of the given words.
+# running NAME: processes of that name (as comm has it, 15 characters) whose command line speaks of our exec root
 running() {
-  local file line word
-  for file in /proc/[0-9]*/cmdline; do
-    line=$(tr '\0' ' ' 2>/dev/null <"$file") || continue
-    for word in "$@"; do case $line in *"$word"*) ;; *) continue 2 ;; esac; done
-    file=${file#/proc/}
-    [ "${file%/cmdline}" = $$ ] || echo "${file%/cmdline}"
+  local folder
+  for folder in /proc/[0-9]*; do
+    case $(cat "$folder/comm" 2>/dev/null) in "$1"*) ;; *) continue ;; esac
+    case $(tr '\0' ' ' 2>/dev/null <"$folder/cmdline") in *"$EXEC_ROOT/"*) echo "${folder#/proc/}" ;; esac
   done
 }
 
@@ -39,8 +37,8 @@ for _ in $(seq 20); do
   sleep 0.05
 done
 sockets=$(find "$EXEC_ROOT" "$DATA_ROOT" -xdev -name address -path '*runtime.v2.task*' -exec cat {} + -exec echo \; 2>/dev/null | sed 's#unix://#\n#g' | sed -n 's#^/#/#p' || true)
-for pid in $(running containerd-shim "$EXEC_ROOT/"); do finish "$pid" 0; done
-for pid in $(running containerd "$EXEC_ROOT/"); do finish "$pid" 200; done
+for pid in $(running containerd-shim); do finish "$pid" 0; done
+for pid in $(running containerd); do finish "$pid" 200; done
 for socket in $sockets; do rm -f "$socket"; done
 rmdir /run/containerd/s /run/containerd 2>/dev/null || true
 

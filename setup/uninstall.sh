@@ -63,7 +63,7 @@ if [ ${#ours[@]} -gt 0 ]; then
 fi
 
 for file in $(remembered file); do rm -rf "$file"; done
-rm -rf "$LIB"
+rm -rf "$LIB" "${GANGWAY_COMPILE_CACHE:-/var/cache/gangway}"
 rm -rf "${GANGWAY_TEST_CACHE:-/var/cache/gangway-test}"
 note 'node_modules stays: it belongs to this checkout.'
 echo

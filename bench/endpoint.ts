@@ -1,0 +1,3 @@
+export async function endpointCost(): Promise<string> {
+  return 'todo';
+}

@@ -1,0 +1,74 @@
+/**
+ * Load through a published port, as a program to be run inside any network namespace.
+ *   serve PORT              PORT ends every connection with one byte; PORT+1 sends as fast as it is read
+ *   connections HOST PORT S connections a second, 32 at once, for S seconds
+ *   stream HOST PORT S      Gbit a second over 4 connections for S seconds
+ */
+import { connect, createServer, type Socket } from 'node:net';
+
+const [verb, first = '', second = '', third = '2'] = process.argv.slice(2);
+
+function serve(port: number): void {
+  const chunk = Buffer.alloc(1 << 20);
+  createServer((socket) => socket.on('error', () => {}).end('.')).listen(port, '0.0.0.0', 1024, () => {
+    createServer((socket) => {
+      const pump = (): void => {
+        while (!socket.destroyed && socket.write(chunk));
+      };
+      socket.on('error', () => {}).on('drain', pump);
+      pump();
+    }).listen(port + 1, '0.0.0.0', () => console.log('SERVING'));
+  });
+}
+
+function connections(host: string, port: number, seconds: number): void {
+  const begin = process.hrtime.bigint();
+  const end = begin + BigInt(seconds * 1e9);
+  let done = 0;
+  let open = 0;
+  const next = (): void => {
+    if (process.hrtime.bigint() >= end) {
+      if (open === 0) console.log((done / seconds).toFixed(0));
+      return;
+    }
+    open++;
+    const socket = connect(port, host);
+    let answered = false;
+    socket.on('data', () => {
+      answered = true;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      open--;
+      if (answered) done++;
+      next();
+    });
+  };
+  for (let i = 0; i < 32; i++) next();
+}
+
+function stream(host: string, port: number, seconds: number): void {
+  let bytes = 0;
+  const buffer = Buffer.alloc(1 << 20);
+  const sockets: Socket[] = Array.from({ length: 4 }, () =>
+    connect({
+      host,
+      port,
+      onread: {
+        buffer,
+        callback: (count: number) => {
+          bytes += count;
+          return true;
+        },
+      },
+    }),
+  );
+  setTimeout(() => {
+    console.log(((bytes * 8) / seconds / 1e9).toFixed(2));
+    for (const socket of sockets) socket.destroy();
+  }, seconds * 1000);
+}
+
+if (verb === 'serve') serve(Number(first));
+else if (verb === 'connections') connections(first, Number(second), Number(third));
+else stream(first, Number(second), Number(third));

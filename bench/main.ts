@@ -1,0 +1,128 @@
+import { availableParallelism, loadavg } from 'node:os';
+import { Contestant } from './contestant.ts';
+import { endpointCost } from './endpoint.ts';
+import * as figures from './figures.ts';
+
+/** `npm run bench`: Gangway beside the reference engines, interleaved, in under ten minutes. */
+const ROUNDS = Number(process.env.ROUNDS ?? 15);
+/** dockerd runs two processes for every port: a thousand would eat gigabytes. */
+const RANGE = { gangway: 1000, dockerd: 200, podman: 200 } as const;
+
+if (process.getuid?.() !== 0) {
+  console.error('The bench makes network namespaces: sudo npm run bench');
+  process.exit(1);
+}
+
+/** ENGINES=gangway,dockerd chooses among those there are. */
+const chosen = process.env.ENGINES?.split(',');
+const names = Contestant.available().filter((name) => chosen?.includes(name) ?? true);
+if (names.length === 1) console.log('No reference engines here (PEERS_DIR): Gangway alone is measured.\n');
+const engines = names.map((name) => new Contestant(name));
+const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+};
+
+/** One figure of every engine, taken in turn `rounds` times, so that a noisy moment hits all alike. */
+async function interleaved(
+  what: string,
+  rounds: number,
+  measure: (engine: Contestant) => Promise<number>,
+): Promise<number[][]> {
+  const values: number[][] = engines.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    progress(`${what}: ${round + 1} of ${rounds}`);
+    for (const [index, engine] of engines.entries()) values[index]?.push(await measure(engine));
+  }
+  progress('');
+  return values;
+}
+
+const COLUMN = 11;
+function row(what: string, values: readonly number[], unit: string, digits = 0): void {
+  const cells = values.map((value) => `${value.toFixed(digits)}${unit}`.padStart(COLUMN));
+  const [own = Number.NaN] = values;
+  const dockerd = values[names.indexOf('dockerd')];
+  const ratio = dockerd === undefined ? '' : (own / dockerd).toFixed(2).padStart(COLUMN);
+  console.log(`${what.padEnd(32)}${cells.join('')}${ratio}`);
+}
+
+try {
+  for (const engine of engines) {
+    progress(`starting ${engine.name}`);
+    await engine.start();
+    await figures.runTrue(engine);
+  }
+  const heading = [...names, ...(names.includes('dockerd') ? ['to dockerd'] : [])];
+  progress('');
+  console.log(`${''.padEnd(32)}${heading.map((name) => name.padStart(COLUMN)).join('')}`);
+
+  const plain = await interleaved('run', ROUNDS, figures.runTrue);
+  row('docker run --rm busybox true', plain.map(figures.median), ' ms');
+  const published = await interleaved('run -p', ROUNDS, figures.runPublished);
+  row('the same with -p 8080:80', published.map(figures.median), ' ms');
+
+  const one = await interleaved(
+    'one port',
+    5,
+    async (engine) => (await figures.publishRange(engine, 1)).time,
+  );
+  const processes: number[] = [];
+  const many = await interleaved('a range of ports', 3, async (engine) => {
+    const result = await figures.publishRange(engine, RANGE[engine.name as keyof typeof RANGE]);
+    processes[engines.indexOf(engine)] = result.processes;
+    return result.time;
+  });
+  row(
+    'a range of ports, beyond one',
+    many.map((values, index) => figures.median(values) - figures.median(one[index] ?? [])),
+    ' ms',
+  );
+  row('  processes for it', processes, '');
+  console.log(`  (${names.map((name) => `${name} ${RANGE[name]} ports`).join(', ')})`);
+
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const memories = engines.map((engine) => engine.memory());
+  const mebi = 1024 * 1024;
+  row(
+    'idle memory, RSS',
+    memories.map((memory) => memory.rss / mebi),
+    ' MB',
+  );
+  row(
+    'idle memory, PSS',
+    memories.map((memory) => memory.pss / mebi),
+    ' MB',
+  );
+  const perContainer: number[] = [];
+  for (const engine of engines) {
+    progress(`memory of ${engine.name}`);
+    perContainer.push((await figures.memoryPerContainer(engine, 10)) / mebi);
+  }
+  progress('');
+  row('a container more (of 10), PSS', perContainer, ' MB', 1);
+
+  const loads = await Promise.all(engines.map((engine) => figures.startLoad(engine)));
+  const connections = await interleaved(
+    'connections',
+    3,
+    async (engine) => (await loads[engines.indexOf(engine)]?.connections(2)) ?? Number.NaN,
+  );
+  row('connections/s, published port', connections.map(figures.median), '');
+  const gigabits = await interleaved(
+    'throughput',
+    3,
+    async (engine) => (await loads[engines.indexOf(engine)]?.gigabits(2)) ?? Number.NaN,
+  );
+  row('Gbit/s, published port', gigabits.map(figures.median), '', 1);
+  for (const load of loads) await load.end();
+
+  const cost = await endpointCost();
+  console.log(`\nOur own network work for an endpoint with one published port (attach): ${cost}`);
+  const noise = Math.max(...plain.map(figures.spread));
+  console.log(
+    `Medians of ${ROUNDS} interleaved rounds on ${availableParallelism()} cores; half the quartile distance of ` +
+      `docker run is up to ${(noise * 100).toFixed(0)} %;\nload average ${loadavg()[0]?.toFixed(1)}.`,
+  );
+} finally {
+  for (const engine of engines) await engine.stop();
+}
