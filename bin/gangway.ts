@@ -1,0 +1,42 @@
+import { Command } from 'commander';
+import { GANGWAY_VERSION } from '../src/api/version.ts';
+import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
+import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
+
+const program = new Command('gangway')
+  .description("Looks into Gangway's network. For everything else there is docker --context gangway.")
+  .version(GANGWAY_VERSION)
+  .option('-H, --host <address>', "the daemon's socket", 'unix:///run/gangway/docker.sock')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  gangway ports               every published port of this host, and where it leads
+  gangway ways web            the way of a packet to and from the container web`,
+  );
+
+const client = (): ApiClient => new ApiClient(program.opts<{ host: string }>().host);
+
+program
+  .command('ports')
+  .description('every published port and where it leads')
+  .action(async () => {
+    console.log(formatPorts(publishedPorts(await client().get('/containers/json'))));
+  });
+
+program
+  .command('ways')
+  .argument('<container>', 'name or id')
+  .description('the way of a packet to and from a container')
+  .action(async (container: string) => {
+    const { text } = await client().get<{ text: string }>(`/gangway/ways/${encodeURIComponent(container)}`);
+    console.log(text);
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof ApiFailure)) throw error;
+  console.error(`gangway: ${error.message}`);
+  process.exitCode = 1;
+}
