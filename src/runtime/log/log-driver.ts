@@ -1,4 +1,4 @@
-import { invalid, notImplemented, system } from '../../model/errors.ts';
+import { type EngineError, invalid, notImplemented, system } from '../../model/errors.ts';
 import type { LogWriter } from '../streams.ts';
 import { JsonFileLog, noLog } from './json-file-log.ts';
 
@@ -42,11 +42,8 @@ export function validateLogConfig({ driver, options }: LogConfig): void {
     if (!JSON_FILE_OPTIONS.has(name)) throw invalid(`unknown log opt '${name}' for json-file log driver`);
   }
   if (options['compress'] === 'true') throw notImplemented('the log option compress');
-  const size = maxSize(options);
-  const files = maxFiles(options);
-  if (size === undefined && files !== undefined && files > 1) {
-    throw invalid(`max-file has been set to ${files} but max-size is not set`);
-  }
+  maxSize(options);
+  maxFiles(options);
 }
 
 /** @param details what `labels` and `env` select, already resolved. @throws EngineError */
@@ -85,6 +82,10 @@ export function logDetails(
   return details;
 }
 
+/** dockerd finds these out when the container starts, and says so. */
+const notStarted = (reason: string): EngineError =>
+  system(`failed to create task for container: failed to initialize logging driver: ${reason}`);
+
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
   b: 1,
@@ -101,15 +102,15 @@ function maxSize(options: Readonly<Record<string, string>>): number | undefined 
   const match = /^(\d+(?:\.\d+)?) ?([kmgtb]?)(?:i?b)?$/i.exec(text);
   const bytes =
     match === null ? 0 : Math.floor(Number(match[1]) * (UNITS[(match[2] ?? '').toLowerCase()] ?? 1));
-  if (match === null) throw invalid(`invalid value for max-size: invalid size: '${text}'`);
-  if (bytes <= 0) throw invalid('max-size must be a positive number');
+  if (match === null) throw notStarted(`invalid size: '${text}'`);
+  if (bytes <= 0) throw notStarted('max-size must be a positive number');
   return bytes;
 }
 
 function maxFiles(options: Readonly<Record<string, string>>): number | undefined {
   const text = options['max-file'];
   if (text === undefined) return undefined;
-  if (!/^[+-]?\d+$/.test(text)) throw invalid(`strconv.Atoi: parsing "${text}": invalid syntax`);
-  if (Number(text) < 1) throw invalid('max-file cannot be less than 1');
+  if (!/^[+-]?\d+$/.test(text)) throw notStarted(`strconv.Atoi: parsing "${text}": invalid syntax`);
+  if (Number(text) < 1) throw notStarted('max-file cannot be less than 1');
   return Number(text);
 }

@@ -32,8 +32,11 @@ const GROUP = 'io.containerd.runc.v2.group';
 const GROUP_LABEL = 'gangway.shim-group';
 const typed = (name: string, value: unknown): Any => ({
   type_url: `types.containerd.io/opencontainers/runtime-spec/1/${name}`,
-  value: Buffer.from(JSON.stringify(value)),
+  value: Buffer.from(JSON.stringify(value, exactIntegers)),
 });
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
+const exactIntegers = (_: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? rawJSON(value.toString()) : value;
 const STATES: Readonly<Record<string, TaskState>> = {
   CREATED: 'created',
   RUNNING: 'running',
