@@ -25,14 +25,14 @@ if pid=$(cat "$PIDFILE" 2>/dev/null) && [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pi
   finish "$pid" 400
 fi
 
-# Containers: the processes of the cgroups below ours (a name of 64 hex digits each), then their shims, then containerd
-groups() { find /sys/fs/cgroup -depth -type d -path "*/$CGROUP_PARENT/*" -o -depth -type d -name "$CGROUP_PARENT" 2>/dev/null || true; }
+# Containers: everything in their cgroups, then their shims, then containerd. containerd's own state names them: another
+# daemon of ours may use the same parent.
+ids=$(ls "$EXEC_ROOT"/containerd/state/io.containerd.runtime.v2.task/* 2>/dev/null | grep -xE '[0-9a-f]{64}' || true)
+groups() { for id in $ids; do find /sys/fs/cgroup -depth -type d \( -name "$id" -o -path "*/$id/*" \) 2>/dev/null; done; }
 for _ in $(seq 20); do
-  pids=$(groups | while read -r group; do
-    # Never the parent itself: only groups named by a container's id.
-    case $group in */"$CGROUP_PARENT"/[0-9a-f][0-9a-f][0-9a-f][0-9a-f]*) cat "$group/cgroup.procs" 2>/dev/null || true ;; esac
-  done | sort -u)
+  pids=$(groups | while read -r group; do cat "$group/cgroup.procs" 2>/dev/null || true; done | sort -u)
   [ -n "$pids" ] || break
+  # shellcheck disable=SC2086
   kill -KILL $pids 2>/dev/null || true
   sleep 0.05
 done
@@ -52,5 +52,6 @@ nft list tables 2>/dev/null | sed -n 's/^table \([a-z]*\) \(gangway.*\)/\1 \2/p'
   while read -r family table; do nft delete table "$family" "$table" || true; done
 
 groups | while read -r group; do rmdir "$group" 2>/dev/null || true; done
+find /sys/fs/cgroup -depth -type d -name "$CGROUP_PARENT" -exec rmdir {} + 2>/dev/null || true
 rm -f "$PIDFILE"
 rm -rf --one-file-system "$DATA_ROOT" "$EXEC_ROOT"

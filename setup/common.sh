@@ -5,6 +5,7 @@ DATA_ROOT=${GANGWAY_DATA_ROOT:-/var/lib/gangway}
 EXEC_ROOT=${GANGWAY_EXEC_ROOT:-/run/gangway}
 LOG=${GANGWAY_LOG:-/var/log/gangway/gangwayd.log}
 LIB=${GANGWAY_LIB:-/usr/local/lib/gangway}
+CGROUP_PARENT=${GANGWAY_CGROUP_PARENT:-gangway}
 SOCKET=$EXEC_ROOT/docker.sock
 PIDFILE=$EXEC_ROOT/gangwayd.pid
 # What set-up itself put on this machine, one thing a line: `package NAME`, `file PATH`, `context USER`, `sysctl NAME VALUE`.

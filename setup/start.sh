@@ -16,7 +16,7 @@ else
   [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || remember sysctl net.ipv4.ip_forward 0
   mkdir -p "$(dirname "$LOG")" "$EXEC_ROOT"
   setsid "$ROOT/bin/gangwayd" -H "unix://$SOCKET" --data-root "$DATA_ROOT" --exec-root "$EXEC_ROOT" \
-    --pidfile "$PIDFILE" "$@" >>"$LOG" 2>&1 </dev/null &
+    --pidfile "$PIDFILE" --cgroup-parent "$CGROUP_PARENT" "$@" >>"$LOG" 2>&1 </dev/null &
   child=$!
   for _ in $(seq 300); do
     answers && break

@@ -20,7 +20,7 @@ if answers; then
   # shellcheck disable=SC2086
   [ "$count" = 0 ] || docker -H "unix://$SOCKET" rm -f -v $ids >/dev/null 2>&1 || true
 fi
-bash "$ROOT/setup/clean.sh" "$DATA_ROOT" "$EXEC_ROOT" "$PIDFILE" gangway
+bash "$ROOT/setup/clean.sh" "$DATA_ROOT" "$EXEC_ROOT" "$PIDFILE" "$CGROUP_PARENT"
 done_ 'containers' "$count removed"
 done_ 'daemon' "ended; $DATA_ROOT and $EXEC_ROOT removed"
 # The compiled code of bin/gangwayd.

@@ -89,7 +89,11 @@ export class Machine implements AsyncDisposable {
     const out = openSync(join(this.directory, 'daemon.log'), 'a');
     const command = this.inMachine(daemonCommand(this.directory, [...this.#flags, ...extra]));
     const [program = '', ...args] = command;
-    const child = spawn(program, args, { stdio: ['ignore', out, out], detached: true });
+    const child = spawn(program, args, {
+      stdio: ['ignore', out, out],
+      detached: true,
+      env: { ...process.env, GANGWAY_COMPILE_CACHE: join(CACHE, 'compiled') },
+    });
     closeSync(out);
     this.#daemon = child;
     await until('the daemon to answer', async () => {
