@@ -12,8 +12,8 @@ const IPPROTO_SCTP = 132;
 
 const libc = koffi.load('libc.so.6');
 const socket = libc.func('int socket(int, int, int)');
-const recv = libc.func('ssize_t recv(int, _Out_ uint8_t *, size_t, int)');
-const sendto = libc.func('ssize_t sendto(int, const uint8_t *, size_t, int, const uint8_t *, uint32_t)');
+const recv = libc.func('intptr_t recv(int, _Out_ uint8_t *, size_t, int)');
+const sendto = libc.func('intptr_t sendto(int, const uint8_t *, size_t, int, const uint8_t *, uint32_t)');
 
 /** CRC-32C (RFC 9260, appendix A): conntrack drops an SCTP packet with a wrong one. */
 function crc32c(data: Buffer): number {
