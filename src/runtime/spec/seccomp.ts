@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { invalid } from '../../model/errors.ts';
 import type { OciSeccomp, OciSyscall } from './oci.ts';
 
@@ -38,8 +38,11 @@ export interface SeccompContext {
   readonly kernel: readonly [number, number];
 }
 
-/** Debian's golang-github-containers-common installs the profile here. */
-export const DEFAULT_PROFILE_PATH = '/usr/share/containers/seccomp.json';
+/** Debian's golang-github-containers-common installs the profile here; set-up, which wants nothing else of it, there. */
+export const DEFAULT_PROFILE_PATHS = [
+  '/usr/share/containers/seccomp.json',
+  '/usr/local/lib/gangway/seccomp.json',
+];
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   amd64: 'SCMP_ARCH_X86_64',
@@ -51,14 +54,10 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   s390x: 'SCMP_ARCH_S390X',
 };
 
-/** @returns undefined when the file is not there: containers then run without a filter, which the caller must tell */
-export function loadDefaultProfile(path = DEFAULT_PROFILE_PATH): SeccompProfile | undefined {
-  try {
-    return parseSeccompProfile(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+/** @returns undefined when no file is there: containers then run without a filter, which the caller must tell */
+export function loadDefaultProfile(paths = DEFAULT_PROFILE_PATHS): SeccompProfile | undefined {
+  const path = paths.find((candidate) => existsSync(candidate));
+  return path === undefined ? undefined : parseSeccompProfile(readFileSync(path, 'utf8'));
 }
 
 /** @throws EngineError INVALID_PARAMETER */
