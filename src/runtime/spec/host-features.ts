@@ -29,7 +29,7 @@ export function probeHostFeatures(seccompPath?: string): HostFeatures {
     architecture: GO_NAMES[process.arch] ?? process.arch,
     kernel: [major, minor],
     apparmor: existsSync('/sys/kernel/security/apparmor'),
-    seccomp: loadDefaultProfile(seccompPath),
+    seccomp: loadDefaultProfile(seccompPath === undefined ? undefined : [seccompPath]),
     cpuCount: (readFileSync('/proc/cpuinfo', 'utf8').match(/^processor\s*:/gm) ?? []).length || 1,
   };
 }
