@@ -9,9 +9,9 @@ install containerd runc nftables iproute2 busybox-static tini
 done_ 'Debian packages' "containerd $(version_of containerd), runc $(version_of runc), nftables $(version_of nftables)"
 
 # Only its default seccomp profile is wanted; the package itself would bring a second container engine's parts.
-if [ ! -e /usr/share/containers/seccomp.json ] && [ ! -e "$LIB/seccomp.json" ]; then
+if [ ! -e /usr/share/containers/seccomp.json ] && [ ! -e /usr/local/lib/gangway/seccomp.json ]; then
   doing 'seccomp profile' 'from golang-github-containers-common'
-  unpack golang-github-containers-common usr/share/containers/seccomp.json "$LIB/seccomp.json"
+  unpack golang-github-containers-common usr/share/containers/seccomp.json /usr/local/lib/gangway/seccomp.json
 fi
 
 # Debian's docker.io brings an engine that would start at once: the client's binary alone is taken out of it.
