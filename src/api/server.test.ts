@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import Docker from 'dockerode';
 import { pino } from 'pino';
 import type { DaemonConfig } from '../engine/config.ts';
 import { EventBus } from '../engine/events.ts';
@@ -36,6 +37,7 @@ before(async () => {
     if (context.params.id === 'missing') throw conflict('not now');
     const stream = context.upgrade('application/vnd.docker.raw-stream');
     stream.write(`${JSON.stringify(context.body ?? null)} ${context.apiMinor} ${context.query.a ?? ''}\n`);
+    if (context.params.id === 'brief') return void stream.end();
     stream.on('data', (chunk) => stream.write(chunk));
     // The client's end arrives first; the answer still has to get through.
     stream.on('end', () => setTimeout(() => stream.end('bye\n'), 20));
@@ -237,6 +239,23 @@ test('hijack without a body', async () => {
   const bare = 'POST /exec/one/start HTTP/1.1\r\nHost: d\r\n';
   assert.match(await raw([`${bare}${UPGRADE}\r\n`, 'x ']), /\r\n\r\nnull 51 \nx bye\n$/);
   assert.match(await raw([`${bare}\r\n`, 'x ']), /\r\n\r\nnull 51 \nx bye\n$/);
+});
+
+test('dockerode hijacks with its stdin, and without one reads an answer without an upgrade', async () => {
+  const docker = new Docker({ socketPath });
+  const read = async (stream: NodeJS.ReadableStream): Promise<string> => {
+    let text = '';
+    for await (const chunk of stream) text += String(chunk);
+    return text;
+  };
+  const both = await docker.getExec('one').start({ hijack: true, stdin: true, Tty: true });
+  both.write('typed ');
+  both.end();
+  assert.match(await read(both), /^\{.*"Tty":true.*\} 51 \ntyped bye\n$/);
+  assert.match(
+    await read(await docker.getExec('brief').start({ Tty: false })),
+    /^\{.*"Tty":false.*\} 51 \n$/,
+  );
 });
 
 test('an error before the hijack is an ordinary answer, both ways', async () => {
