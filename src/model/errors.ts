@@ -55,6 +55,7 @@ export const errors = {
   noSuchContainer: (ref: string) => notFound(`No such container: ${ref}`),
   noSuchExec: (id: string) => notFound(`No such exec instance: ${id}`),
   noSuchImage: (ref: string) => notFound(`No such image: ${ref}`),
+  imageNotLocal: (name: string) => notFound(`An image does not exist locally with the tag: ${name}`),
   noSuchNetwork: (ref: string) => notFound(`network ${ref} not found`),
   noSuchVolume: (name: string) => notFound(`get ${name}: no such volume`),
   containerNotRunning: (id: string) => conflict(`container ${id} is not running`),

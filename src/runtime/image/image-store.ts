@@ -1,0 +1,368 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate as tick } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { DaemonConfig } from '../../engine/config.ts';
+import type { EventBus } from '../../engine/events.ts';
+import { conflict, invalid } from '../../model/errors.ts';
+import type { Image, Images, Mount, PullOptions } from '../images.ts';
+import {
+  familiarReference,
+  fullName,
+  fullReference,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '../registry/reference.ts';
+import { ContentStore } from './content.ts';
+import { ImageIndex, runtimeConfig, type StoredImage } from './image-index.ts';
+import { type ImageRecord, ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
+import { type Manifest, parseConfig, parseManifest } from './manifest.ts';
+import { pullImage } from './pull.ts';
+import { chainId, Snapshots } from './snapshots.ts';
+
+/** Containers that stand on images. */
+export interface ImageUsers {
+  usersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
+}
+
+export interface Removal {
+  readonly Untagged?: string;
+  readonly Deleted?: string;
+}
+
+/** A record of this prefix keeps an image that has no name (Docker's `<none>:<none>`). */
+const DANGLING = 'gangway.invalid/dangling@';
+const DIGEST_LABEL = 'gangway.repo-digest';
+const SIZE_LABEL = 'gangway.size';
+
+export interface ImageStoreOptions {
+  readonly config: DaemonConfig;
+  readonly log: Logger;
+  readonly events: EventBus;
+  /** Path of containerd's socket. */
+  readonly address: string;
+  readonly users: ImageUsers;
+}
+
+/**
+ * Images in containerd: its image records are the truth, this class keeps an index of them in memory. A record roots
+ * manifest, config, layers and snapshots for the garbage collector; while something is being made a lease does.
+ */
+export class ImageStore implements Images {
+  readonly index = new ImageIndex();
+  readonly content: ContentStore;
+  readonly snapshots: Snapshots;
+  readonly config: DaemonConfig;
+  readonly #services: ImageServices;
+  readonly #events: EventBus;
+  readonly #log: Logger;
+  readonly #users: ImageUsers;
+
+  constructor(options: ImageStoreOptions) {
+    this.config = options.config;
+    this.#log = options.log;
+    this.#events = options.events;
+    this.#users = options.users;
+    this.#services = new ImageServices(options.address, options.config.containerdNamespace);
+    this.content = new ContentStore(this.#services);
+    this.snapshots = new Snapshots(this.#services, 'overlayfs');
+  }
+
+  /** Reads every image record. An image whose content is damaged is left out and logged, never removed. */
+  async load(): Promise<void> {
+    const { images } = await this.#services.call<{ images: readonly ImageRecord[] }>('Images', 'list', {});
+    for (const record of images) {
+      try {
+        await this.#admit(record);
+      } catch (error) {
+        this.#log.error({ err: error, image: record.name }, 'image is damaged');
+      }
+      await tick();
+    }
+  }
+
+  resolve(ref: string): StoredImage {
+    return this.index.resolve(ref);
+  }
+
+  list(): readonly StoredImage[] {
+    return this.index.all();
+  }
+
+  prepareRootfs(image: Image, key: string): Promise<readonly Mount[]> {
+    return this.snapshots.prepare(key, image.chainId);
+  }
+
+  rootfsMounts(key: string): Promise<readonly Mount[]> {
+    return this.snapshots.mounts(key);
+  }
+
+  removeRootfs(key: string): Promise<void> {
+    return this.snapshots.remove(key);
+  }
+
+  rootfsUsage(key: string): Promise<number> {
+    return this.snapshots.usage(key);
+  }
+
+  async pull(ref: string, options: PullOptions): Promise<Image> {
+    const reference = withDefaultTag(parseReference(ref));
+    const image = await this.leased((lease) => pullImage(this, reference, options, lease));
+    this.#publish('pull', familiarReference(reference), { name: familiarReference({ ...reference }) });
+    return image;
+  }
+
+  /** Runs `body` with a lease that holds whatever it makes; the lease ends with it. */
+  async leased<T>(body: (lease: string) => Promise<T>): Promise<T> {
+    const id = `gangway-${randomBytes(8).toString('hex')}`;
+    // Should the daemon die meanwhile, containerd ends the lease by itself.
+    const expire = new Date(Date.now() + 24 * 3600 * 1000).toISOString();
+    await this.#services.call('Leases', 'create', { id, labels: { 'containerd.io/gc.expire': expire } });
+    try {
+      return await body(id);
+    } finally {
+      await this.#services
+        .call('Leases', 'delete', { id })
+        .catch((error) => this.#log.warn({ err: error }, 'lease not deleted'));
+    }
+  }
+
+  /**
+   * Makes an image known: everything it needs is in the content store and unpacked under `lease`.
+   * @param repoDigest `name@sha256:…` when it came from a registry
+   */
+  async register(
+    manifestDigest: string,
+    reference: Reference | undefined,
+    repoDigest?: string,
+  ): Promise<StoredImage> {
+    const bytes = await this.content.read(manifestDigest);
+    const manifest = parseManifest(bytes);
+    const file = parseConfig(await this.content.read(manifest.config.digest));
+    await this.#link(manifestDigest, manifest, chainId(file.rootfs.diff_ids ?? []));
+    const size = await this.#sizeOf(file.rootfs.diff_ids ?? []);
+    const record = (name: string): ImageRecord => ({
+      name,
+      labels: { [SIZE_LABEL]: String(size), ...(repoDigest !== undefined && { [DIGEST_LABEL]: repoDigest }) },
+      target: { mediaType: mediaTypeOf(manifest), digest: manifestDigest, size: bytes.length },
+    });
+    const named = reference?.tag === undefined ? undefined : `${fullName(reference)}:${reference.tag}`;
+    const replaced = named === undefined ? undefined : this.index.byName(named);
+    const id = manifest.config.digest;
+    if (named === undefined) {
+      if (this.index.get(id) === undefined || repoDigest !== undefined)
+        await this.#write(record(DANGLING + id));
+    } else {
+      if (replaced !== undefined && replaced.id !== id && replaced.names.size === 1)
+        await this.#keepDangling(replaced);
+      await this.#write(record(named));
+      if (replaced !== undefined && replaced.id !== id) this.#forgetName(replaced, named);
+    }
+    await this.#admit(record(named ?? DANGLING + id));
+    if (named !== undefined) await this.#drop(DANGLING + id);
+    return this.index.resolve(id);
+  }
+
+  /** @throws EngineError NOT_FOUND, INVALID_PARAMETER */
+  async tag(ref: string, target: Reference): Promise<void> {
+    if (target.digest !== undefined) throw invalid('refusing to create a tag with a digest reference');
+    const image = this.resolve(ref);
+    const digest = image.repoDigests.find((known) => fullName(parseReference(known)) === fullName(target));
+    await this.register(image.manifestDigest, withDefaultTag(target), digest);
+    this.#publish('tag', image.id, { name: familiarReference(withDefaultTag(target)) });
+  }
+
+  /** `docker rmi`. @throws EngineError NOT_FOUND, CONFLICT when containers use it */
+  async remove(
+    ref: string,
+    options: { readonly force: boolean; readonly prune: boolean },
+  ): Promise<readonly Removal[]> {
+    const image = this.resolve(ref);
+    const byId = image.id.startsWith(`sha256:${ref.replace(/^sha256:/, '')}`) && !this.#isName(ref);
+    const users = this.#users.usersOf(image.id);
+    const short = image.id.slice(7, 19);
+    const removals: Removal[] = [];
+    if (!byId && image.names.size > 1) {
+      const name = fullReference(withDefaultTag(parseReference(ref)));
+      await this.#untag(image, name, removals);
+      return removals;
+    }
+    if (byId && image.names.size > 1 && !options.force) {
+      throw conflict(
+        `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+      );
+    }
+    const running = users.find((user) => user.running);
+    if (running !== undefined && byId) {
+      throw conflict(
+        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${running.id.slice(0, 12)}`,
+      );
+    }
+    const stopped = users[0];
+    if (stopped !== undefined && !options.force) {
+      throw conflict(
+        byId
+          ? `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${stopped.id.slice(0, 12)}`
+          : `conflict: unable to remove repository reference "${ref}" (must force) - container ${stopped.id.slice(0, 12)} is using its referenced image ${short}`,
+      );
+    }
+    // With a container on it the image only loses its names: its layers hold the container's root filesystem.
+    if (stopped !== undefined) await this.#keepDangling(image);
+    for (const name of image.names) await this.#untag(image, name, removals);
+    for (const digest of image.repoDigests) removals.push({ Untagged: digest });
+    if (stopped === undefined) {
+      await this.#drop(DANGLING + image.id);
+      this.index.delete(image.id);
+      removals.push({ Deleted: image.id });
+      this.#publish('delete', image.id, { name: image.id });
+    }
+    return removals;
+  }
+
+  /** Removes images nobody uses. @param all also named ones, not just dangling */
+  async prune(
+    all: boolean,
+    matches: (image: StoredImage) => boolean,
+  ): Promise<{ removed: Removal[]; reclaimed: number }> {
+    const removed: Removal[] = [];
+    let reclaimed = 0;
+    for (const image of this.list()) {
+      if ((!all && image.names.size > 0) || this.#users.usersOf(image.id).length > 0 || !matches(image))
+        continue;
+      removed.push(...(await this.remove(image.id, { force: true, prune: true })));
+      reclaimed += image.size;
+    }
+    this.#events.publish('image', 'prune', '', { reclaimed: String(reclaimed) });
+    return { removed, reclaimed };
+  }
+
+  close(): void {
+    this.#services.close();
+  }
+
+  publish(
+    action: 'import' | 'load' | 'save' | 'push',
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+  ): void {
+    this.#publish(action, id, attributes);
+  }
+
+  #publish(action: string, id: string, attributes: Readonly<Record<string, string>>): void {
+    this.#events.publish('image', action, id, attributes);
+  }
+
+  #isName(ref: string): boolean {
+    try {
+      return this.index.byName(fullReference(withDefaultTag(parseReference(ref)))) !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  async #untag(image: StoredImage, name: string, removals: Removal[]): Promise<void> {
+    await this.#drop(name);
+    this.#forgetName(image, name);
+    const familiar = familiarReference(parseReference(name));
+    removals.push({ Untagged: familiar });
+    this.#publish('untag', image.id, { name: familiar });
+  }
+
+  #forgetName(image: StoredImage, name: string): void {
+    const current = this.index.get(image.id);
+    if (current === undefined) return;
+    const names = new Set(current.names);
+    names.delete(name);
+    this.index.put({ ...current, names, repoTags: familiar(names) });
+  }
+
+  async #keepDangling(image: StoredImage): Promise<void> {
+    const bytes = await this.content.read(image.manifestDigest);
+    await this.#write({
+      name: DANGLING + image.id,
+      labels: { [SIZE_LABEL]: String(image.size) },
+      target: {
+        mediaType: mediaTypeOf(parseManifest(bytes)),
+        digest: image.manifestDigest,
+        size: bytes.length,
+      },
+    });
+  }
+
+  async #write(image: ImageRecord): Promise<void> {
+    try {
+      await this.#services.call('Images', 'create', { image });
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+      await this.#services.call('Images', 'update', { image });
+    }
+  }
+
+  async #drop(name: string): Promise<void> {
+    try {
+      await this.#services.call('Images', 'delete', { name });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** Labels by which containerd's garbage collector follows manifest → config, layers → snapshots (docs/garbage-collection.md). */
+  async #link(digest: string, manifest: Manifest, chain: string): Promise<void> {
+    const refs: Record<string, string> = { 'containerd.io/gc.ref.content.config': manifest.config.digest };
+    manifest.layers.forEach((layer, i) => {
+      refs[`containerd.io/gc.ref.content.l.${i}`] = layer.digest;
+    });
+    await this.content.label(digest, refs);
+    if (chain !== '') {
+      await this.content.label(manifest.config.digest, {
+        [`containerd.io/gc.ref.snapshot.${this.snapshots.name}`]: chain,
+      });
+    }
+  }
+
+  async #sizeOf(diffIds: readonly string[]): Promise<number> {
+    const sizes = await Promise.all(
+      diffIds.map((_, i) => this.snapshots.usage(chainId(diffIds.slice(0, i + 1)))),
+    );
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  async #admit(record: ImageRecord): Promise<void> {
+    const manifest = parseManifest(await this.content.read(record.target.digest));
+    const id = manifest.config.digest;
+    const known = this.index.get(id);
+    const file = known?.file ?? parseConfig(await this.content.read(id));
+    const names = new Set(known?.names ?? []);
+    if (!record.name.startsWith(DANGLING)) names.add(record.name);
+    const digests = new Set(known?.repoDigests ?? []);
+    const digest = record.labels[DIGEST_LABEL];
+    if (digest !== undefined) digests.add(digest);
+    const diffIds = file.rootfs.diff_ids ?? [];
+    this.index.put({
+      id,
+      manifestDigest: record.target.digest,
+      names,
+      repoTags: familiar(names),
+      repoDigests: [...digests],
+      config: runtimeConfig(file),
+      file,
+      architecture: file.architecture,
+      os: file.os,
+      ...(file.variant !== undefined && { variant: file.variant }),
+      ...(file.created != null && { created: file.created }),
+      ...(file.author !== undefined && { author: file.author }),
+      diffIds,
+      chainId: chainId(diffIds),
+      size: Number(record.labels[SIZE_LABEL] ?? known?.size ?? 0),
+    });
+  }
+}
+
+/** OCI manifests may leave it out; containerd's records may not. */
+function mediaTypeOf(manifest: Manifest): string {
+  return manifest.mediaType ?? 'application/vnd.oci.image.manifest.v1+json';
+}
+
+function familiar(names: ReadonlySet<string>): string[] {
+  return [...names].map((name) => familiarReference(parseReference(name))).sort();
+}

@@ -1,0 +1,91 @@
+import { createReadStream } from 'node:fs';
+import type { PassThrough, Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { invalid, system } from '../../model/errors.ts';
+import type { ImageStore } from './image-store.ts';
+import type { ManifestDescriptor } from './manifest.ts';
+import { chainId } from './snapshots.ts';
+
+export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
+export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+
+/** A layer in the content store, uncompressed: its digest is its diff id. */
+export type ImportedLayer = ManifestDescriptor;
+
+/** Stores a tar (plain, gzip or zstd) as a layer blob. @throws EngineError for other compressions and broken streams */
+export async function importLayer(
+  store: ImageStore,
+  source: Readable,
+  ref: string,
+  lease: string,
+): Promise<ImportedLayer> {
+  const blob = await store.content.putStream(await uncompressed(source), ref, lease);
+  return { mediaType: LAYER_TYPE, digest: blob.digest, size: blob.size };
+}
+
+export function importLayerFile(
+  store: ImageStore,
+  file: string,
+  ref: string,
+  lease: string,
+): Promise<ImportedLayer> {
+  return importLayer(store, createReadStream(file), ref, lease);
+}
+
+/** Unpacks imported layers into snapshots and writes config and manifest. @returns the manifest's digest */
+export async function assemble(
+  store: ImageStore,
+  config: Readonly<Record<string, unknown>> | Buffer,
+  layers: readonly ImportedLayer[],
+  lease: string,
+): Promise<string> {
+  const diffIds = layers.map((layer) => layer.digest);
+  for (const [i, layer] of layers.entries()) {
+    const parent = chainId(diffIds.slice(0, i));
+    await store.snapshots.apply(layer, layer.digest, parent, chainId(diffIds.slice(0, i + 1)), lease);
+  }
+  const bytes = Buffer.isBuffer(config) ? config : Buffer.from(JSON.stringify(config));
+  const configBlob = await store.content.put(bytes, lease);
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MANIFEST_TYPE,
+    config: { mediaType: CONFIG_TYPE, ...configBlob },
+    layers,
+  };
+  return (await store.content.put(Buffer.from(JSON.stringify(manifest)), lease)).digest;
+}
+
+async function uncompressed(source: Readable): Promise<Readable> {
+  const head = await firstBytes(source, 6);
+  const magic = head.toString('hex');
+  if (magic.startsWith('1f8b')) return through(source, createGunzip());
+  if (magic.startsWith('28b52ffd')) return through(source, createZstdDecompress());
+  if (magic.startsWith('fd377a585a') || magic.startsWith('425a68')) {
+    throw invalid('unsupported compression: import takes tar, tar.gz and tar.zst; unpack xz and bzip2 first');
+  }
+  return source;
+}
+
+function through(source: Readable, decoder: PassThrough | ReturnType<typeof createGunzip>): Readable {
+  pipeline(source, decoder as PassThrough).catch((error) => decoder.destroy(error));
+  return decoder as PassThrough;
+}
+
+async function firstBytes(source: Readable, count: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const look = (): void => {
+      const chunk = source.read() as Buffer | null;
+      if (chunk === null) return;
+      source.removeListener('end', ended);
+      source.removeListener('readable', look);
+      source.unshift(chunk);
+      resolve(chunk.subarray(0, count));
+    };
+    const ended = (): void => reject(system('archive/tar: unexpected EOF'));
+    source.on('readable', look);
+    source.once('end', ended);
+    source.once('error', reject);
+  });
+}

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { notFound, system } from '../../model/errors.ts';
+import type { Mount } from '../images.ts';
+import { type Descriptor, type ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
+
+/** Chain id of the first n layers (opencontainers/image-spec config.md, "Layer ChainID"). */
+export function chainId(diffIds: readonly string[]): string {
+  return diffIds.reduce(
+    (parent, diffId) =>
+      parent === '' ? diffId : `sha256:${createHash('sha256').update(`${parent} ${diffId}`).digest('hex')}`,
+    '',
+  );
+}
+
+/** Layers and root filesystems, by containerd's snapshotter. */
+export class Snapshots {
+  readonly name: string;
+  readonly #services: ImageServices;
+
+  constructor(services: ImageServices, name: string) {
+    this.#services = services;
+    this.name = name;
+  }
+
+  async exists(key: string): Promise<boolean> {
+    try {
+      await this.#services.call('Snapshots', 'stat', { snapshotter: this.name, key });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Unpacks a layer on top of its parent chain and commits it under its chain id; does nothing when it is there.
+   * @throws EngineError SYSTEM when the unpacked bytes are not what the image config says
+   */
+  async apply(
+    layer: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
+    diffId: string,
+    parent: string,
+    chain: string,
+    lease: string,
+  ): Promise<void> {
+    if (await this.exists(chain)) return;
+    const key = `extract-${chain}-${process.hrtime.bigint()}`;
+    const { mounts } = await this.#services.call<{ mounts: readonly Mount[] }>(
+      'Snapshots',
+      'prepare',
+      { snapshotter: this.name, key, parent },
+      lease,
+    );
+    try {
+      const { applied } = await this.#services.call<{ applied: Descriptor }>(
+        'Diff',
+        'apply',
+        { diff: { mediaType: layer.mediaType, digest: layer.digest, size: layer.size }, mounts },
+        lease,
+      );
+      if (applied.digest !== diffId) {
+        throw system(
+          `layers from manifest don't match image configuration: ${applied.digest} is not ${diffId}`,
+        );
+      }
+      await this.#services.call('Snapshots', 'commit', { snapshotter: this.name, name: chain, key }, lease);
+    } catch (error) {
+      await this.remove(key);
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+
+  /** A writable snapshot that the garbage collector leaves alone until `remove`. */
+  async prepare(key: string, parent: string): Promise<readonly Mount[]> {
+    const labels = { 'containerd.io/gc.root': new Date().toISOString() };
+    const { mounts } = await this.#services.call<{ mounts: readonly Mount[] }>('Snapshots', 'prepare', {
+      snapshotter: this.name,
+      key,
+      parent,
+      labels,
+    });
+    return mounts;
+  }
+
+  async mounts(key: string): Promise<readonly Mount[]> {
+    try {
+      const answer = await this.#services.call<{ mounts: readonly Mount[] }>('Snapshots', 'mounts', {
+        snapshotter: this.name,
+        key,
+      });
+      return answer.mounts;
+    } catch (error) {
+      if (isNotFound(error)) throw notFound(`no root filesystem ${key}`);
+      throw error;
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    try {
+      await this.#services.call('Snapshots', 'remove', { snapshotter: this.name, key });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** Bytes of this snapshot alone, without its parents. */
+  async usage(key: string): Promise<number> {
+    const { size } = await this.#services.call<{ size: number }>('Snapshots', 'usage', {
+      snapshotter: this.name,
+      key,
+    });
+    return size;
+  }
+}

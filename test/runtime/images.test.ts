@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { pino } from 'pino';
+import { pack } from 'tar-stream';
+import type { DaemonConfig } from '../../src/engine/config.ts';
+import { EventBus } from '../../src/engine/events.ts';
+import { CLONE_NEWNS, unshare } from '../../src/kernel/libc.ts';
+import { ContainerdProcess } from '../../src/runtime/containerd-process.ts';
+import { loadArchive, saveArchive } from '../../src/runtime/image/archive.ts';
+import { ImageStore } from '../../src/runtime/image/image-store.ts';
+import { importImage } from '../../src/runtime/image/import.ts';
+import type { Progress } from '../../src/runtime/images.ts';
+import { RegistryOfFaults } from './registry-of-faults.ts';
+
+unshare(CLONE_NEWNS);
+const root = mkdtempSync(join(tmpdir(), 'gangway-images-'));
+const config = {
+  dataRoot: join(root, 'data'),
+  execRoot: join(root, 'exec'),
+  containerdNamespace: 'gangway',
+  registryMirrors: [],
+  insecureRegistries: [],
+  maxConcurrentDownloads: 3,
+} as unknown as DaemonConfig;
+const log = pino({ level: 'silent' });
+const containerd = new ContainerdProcess({ dataRoot: config.dataRoot, execRoot: config.execRoot, log });
+let registry: RegistryOfFaults;
+let users: { id: string; running: boolean }[] = [];
+const open = (): ImageStore =>
+  new ImageStore({
+    config,
+    log,
+    events: new EventBus(),
+    address: containerd.address,
+    users: { usersOf: () => users },
+  });
+let store: ImageStore;
+
+before(async () => {
+  await containerd.start();
+  registry = await RegistryOfFaults.start();
+  store = open();
+  await store.load();
+});
+after(async () => {
+  registry.close();
+  store.close();
+  await containerd.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function tar(files: Readonly<Record<string, Buffer | string>>): Promise<Buffer> {
+  const archive = pack();
+  for (const [name, content] of Object.entries(files))
+    archive.entry({ name, mode: 0o755 }, content as Buffer);
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive as unknown as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
+/** Two layers, one gzip and one zstd, behind an index with a foreign platform first. */
+async function publish(name: string, tag: string, seed: string): Promise<string> {
+  const layers = [
+    await tar({ 'etc/one': `one ${seed}` }),
+    await tar({ big: randomBytes(600_000), 'etc/two': seed }),
+  ];
+  const [first = Buffer.alloc(0), second = Buffer.alloc(0)] = layers;
+  const file = Buffer.from(
+    JSON.stringify({
+      architecture: 'amd64',
+      os: 'linux',
+      created: '2026-01-02T03:04:05Z',
+      config: { Cmd: ['/bin/true'], Env: ['A=b'] },
+      rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
+    }),
+  );
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...registry.addBlob(file) },
+    layers: [
+      { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...registry.addBlob(gzipSync(first)) },
+      {
+        mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd',
+        ...registry.addBlob(zstdCompressSync(second)),
+      },
+    ],
+  };
+  const made = registry.addManifest(name, `${tag}-amd64`, manifest);
+  registry.addManifest(name, tag, {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.index.v1+json',
+    manifests: [
+      {
+        mediaType: manifest.mediaType,
+        digest: digestOf(Buffer.from('x')),
+        size: 1,
+        platform: { os: 'linux', architecture: 's390x' },
+      },
+      { mediaType: manifest.mediaType, ...made, platform: { os: 'linux', architecture: 'amd64' } },
+    ],
+  } as object & { mediaType: string });
+  return digestOf(file);
+}
+
+async function pull(
+  name: string,
+  auth?: { username: string; password: string },
+): Promise<{ id: string; lines: Progress[] }> {
+  const lines: Progress[] = [];
+  const image = await store.pull(`${registry.address}/${name}`, {
+    progress: (line) => lines.push(line),
+    ...(auth && { auth }),
+  });
+  return { id: image.id, lines };
+}
+
+test('an import is an image whose root filesystem has the files', async () => {
+  const id = await importImage(store, {
+    source: Readable.from([gzipSync(await tar({ 'bin/hello': 'hello' }))]),
+    name: 'hello',
+    changes: ['CMD ["/bin/hello"]', 'ENV A=1 B="2 3"', 'EXPOSE 80', 'LABEL x=y'],
+    message: '',
+    platform: undefined,
+    progress: () => undefined,
+  });
+  const image = store.resolve('hello');
+  assert.equal(image.id, id);
+  assert.deepEqual(image.repoTags, ['hello:latest']);
+  assert.deepEqual(image.config.Env, ['A=1', 'B=2 3']);
+  assert.equal(store.resolve(id.slice(7, 19)).id, id);
+  const mounts = await store.prepareRootfs(image, 'c1');
+  const lower = /lowerdir=([^:,]+)/.exec(mounts[0]?.options.join(',') ?? '')?.[1] ?? mounts[0]?.source ?? '';
+  assert.equal(readFileSync(join(lower, 'bin/hello'), 'utf8'), 'hello');
+  await store.removeRootfs('c1');
+  await store.removeRootfs('c1');
+});
+
+test('a pull takes the layers of this platform, gzip and zstd, and is found again after a restart', async () => {
+  const id = await publish('team/app', 'v1', 'a');
+  const { id: pulled, lines } = await pull('team/app:v1');
+  assert.equal(pulled, id);
+  const texts = lines.map((line) => line.status);
+  assert.equal(texts[0], `Pulling from ${registry.address}/team/app`);
+  assert.equal(texts.filter((text) => text === 'Pull complete').length, 2);
+  assert.equal(texts.at(-1), `Status: Downloaded newer image for ${registry.address}/team/app:v1`);
+  const again = await pull('team/app:v1');
+  assert.equal(again.lines.at(-1)?.status, `Status: Image is up to date for ${registry.address}/team/app:v1`);
+  const other = open();
+  await other.load();
+  const found = other.resolve(`${registry.address}/team/app:v1`);
+  assert.equal(found.id, id);
+  assert.equal(found.repoDigests.length, 1);
+  assert.ok(found.size > 600_000);
+  assert.equal(other.resolve(found.repoDigests[0] ?? '').id, id);
+  other.close();
+});
+
+test('a cut download goes on where it stopped', async () => {
+  await publish('team/cut', 'v1', 'cut');
+  registry.cutAfter = 100_000;
+  registry.requests.length = 0;
+  await pull('team/cut:v1');
+  registry.cutAfter = undefined;
+  assert.ok(
+    registry.requests.some((request) => / bytes=\d+-$/.test(request)),
+    registry.requests.join('\n'),
+  );
+});
+
+test('bytes that are not what their digest says are refused and leave no image', async () => {
+  await publish('team/liar', 'v1', 'liar');
+  registry.lying = true;
+  await assert.rejects(pull('team/liar:v1'), /image config|verification failed for digest sha256:/);
+  registry.lying = false;
+  assert.throws(() => store.resolve(`${registry.address}/team/liar:v1`), { message: /^No such image/ });
+  await pull('team/liar:v1');
+});
+
+test('a token is fetched with the credentials; without them Docker says pull access denied', async () => {
+  await publish('team/secret', 'v1', 'secret');
+  registry.credentials = 'captain:anchor';
+  await assert.rejects(pull('team/secret:v1'), { code: 'UNAUTHORIZED' });
+  await pull('team/secret:v1', { username: 'captain', password: 'anchor' });
+  registry.credentials = undefined;
+  await assert.rejects(pull('team/secret:nothing'), {
+    message: /manifest for .*team\/secret:nothing not found: manifest unknown/,
+  });
+});
+
+test('a tag that moves leaves its old image dangling; removing asks who uses it', async () => {
+  const old = await publish('team/moving', 'v1', 'old');
+  await pull('team/moving:v1');
+  await publish('team/moving', 'v1', 'new');
+  await pull('team/moving:v1');
+  assert.deepEqual(store.resolve(old).repoTags, []);
+  users = [{ id: 'f'.repeat(64), running: true }];
+  await assert.rejects(store.remove(old, { force: true, prune: true }), {
+    code: 'CONFLICT',
+    message: /cannot be forced/,
+  });
+  users = [];
+  const { removed } = await store.prune(false, () => true);
+  assert.ok(removed.some((removal) => removal.Deleted === old));
+  assert.throws(() => store.resolve(old), { code: 'NOT_FOUND' });
+});
+
+test('save and load carry an image to another store', async () => {
+  const before = store.resolve('hello');
+  const chunks: Buffer[] = [];
+  for await (const chunk of await saveArchive(store, ['hello'])) chunks.push(chunk as Buffer);
+  await store.remove('hello', { force: false, prune: true });
+  assert.throws(() => store.resolve('hello'));
+  const lines: Progress[] = [];
+  await loadArchive(store, Readable.from([Buffer.concat(chunks)]), (line) => lines.push(line));
+  assert.equal(store.resolve('hello').id, before.id);
+  assert.equal(lines.at(-1)?.stream, 'Loaded image: hello:latest\n');
+});
