@@ -150,6 +150,7 @@ test('what is not there and what breaks', async () => {
   for (const [method, path, status, message] of cases) {
     const answer = await call(method, path);
     assert.equal(answer.status, status, path);
+    assert.equal(answer.headers['content-type'], 'application/json');
     const told = (JSON.parse(answer.text) as { message: string }).message;
     if (typeof message === 'string') assert.equal(told, message);
     else assert.match(told, message);

@@ -36,6 +36,13 @@ export function createApi(log: Logger): FastifyInstance {
     if (request.is404) return;
     request.apiMinor = apiMinor(request.raw);
   });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    // Docker's client reads an error's text only when the type is exactly this.
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8') {
+      reply.header('content-type', 'application/json');
+    }
+    return payload;
+  });
   readBodies(app);
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ message: 'page not found' }));
   app.setErrorHandler((error: Error, request, reply) => {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { eventRoutes } from '../api/events.ts';
+import { imageRoutes } from '../api/images.ts';
 import { type Listeners, listen } from '../api/listen.ts';
 import { createApi } from '../api/server.ts';
 import { systemRoutes } from '../api/system.ts';
@@ -13,8 +14,10 @@ import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import { containerdVersion } from '../runtime/containerd-version.ts';
+import { ImageStore, type ImageUsers } from '../runtime/image/image-store.ts';
 import { ContainerdTasks } from '../runtime/task/containerd-tasks.ts';
 import type { DaemonConfig } from './config.ts';
+import { diskUsage } from './disk-usage.ts';
 import type { Foundation } from './engine.ts';
 import { EventBus } from './events.ts';
 import { Store } from './store.ts';
@@ -117,6 +120,10 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
       log,
     });
     undo.push(() => tasks.close());
+    const users: ImageUsers = { usersOf: () => [] };
+    const images = new ImageStore({ config, log, events, address: containerd.address, users });
+    undo.push(() => images.close());
+    await images.load();
     const host = reportHost();
     let runc: ReturnType<typeof probeRunc> | undefined;
 
@@ -130,10 +137,11 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
         runc ??= probeRunc();
         return runc;
       },
-      counts: () => ({ running: 0, paused: 0, stopped: 0, images: 0 }),
+      counts: () => ({ running: 0, paused: 0, stopped: 0, images: images.list().length }),
       eventListeners: () => events.listenerCount,
-      diskUsage: async () => ({ LayersSize: 0, Images: [], Containers: [], Volumes: [] }),
+      diskUsage: (kinds) => diskUsage(kinds, { images, users }),
     });
+    imageRoutes(app, images, users);
     eventRoutes(app, events);
     unsupportedRoutes(app);
     const listeners: Listeners = await listen(app, config, log);
