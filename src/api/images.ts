@@ -2,6 +2,7 @@ import type { ImageInspect, ImageSummary } from '@docker/node-sdk';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { errors, invalid, notImplemented } from '../model/errors.ts';
+import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
 import { loadArchive, saveArchive } from '../runtime/image/archive.ts';
 import type { StoredImage } from '../runtime/image/image-index.ts';
 import type { ImageStore, ImageUsers } from '../runtime/image/image-store.ts';
@@ -10,20 +11,9 @@ import { pushImage } from '../runtime/image/push.ts';
 import type { RegistryAuth } from '../runtime/images.ts';
 import { checkCredentials } from '../runtime/registry/login.ts';
 import { familiarName, parseReference, withDefaultTag } from '../runtime/registry/reference.ts';
-import { booleanFilter, type Filters, labelsMatch, parseFilters } from './filters.ts';
 import { streamProgress } from './progress-stream.ts';
-import { queryFlag } from './query.ts';
-
-type Query = Readonly<Record<string, string | string[] | undefined>>;
-
-const one = (query: unknown, key: string): string | undefined => {
-  const value = (query as Query)[key];
-  return Array.isArray(value) ? value[0] : value;
-};
-const many = (query: unknown, key: string): string[] => {
-  const value = (query as Query)[key];
-  return value === undefined ? [] : Array.isArray(value) ? value : [value];
-};
+import { queryFlag, queryText, queryTexts } from './query.ts';
+import { parseMoment } from './time-query.ts';
 
 const auth = z.object({
   username: z.string().optional(),
@@ -136,32 +126,18 @@ function listMatches(filters: Filters, images: ImageStore, image: StoredImage): 
   return true;
 }
 
-/** Age limit of `until=24h` or a timestamp, in ms since the epoch. */
-function untilTime(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length > 0 && parts.map((part) => part[0]).join('') === text) {
-    const unit: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 60e3, h: 3600e3 };
-    return (
-      Date.now() - parts.reduce((sum, [, amount, name = '']) => sum + Number(amount) * (unit[name] ?? 0), 0)
-    );
-  }
-  const time = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
-  if (Number.isNaN(time)) throw invalid(`failed to parse value as time or duration: "${text}"`);
-  return time;
-}
-
 /** The images of the Engine API (docs.docker.com/reference/api/engine, "Image"). */
 export function imageRoutes(app: FastifyInstance, images: ImageStore, users: ImageUsers): void {
   app.post('/images/create', async (request, reply) => {
-    const from = one(request.query, 'fromImage');
-    const source = one(request.query, 'fromSrc');
+    const from = queryText(request.query, 'fromImage');
+    const source = queryText(request.query, 'fromSrc');
     if (from !== undefined && from !== '') {
-      const tag = one(request.query, 'tag') ?? '';
+      const tag = queryText(request.query, 'tag') ?? '';
       const name =
         tag === '' ? from : `${from.replace(/[:@][^/]*$/, '')}${tag.includes(':') ? '@' : ':'}${tag}`;
       withDefaultTag(parseReference(name));
       const credentials = registryAuth(request);
-      const platform = one(request.query, 'platform');
+      const platform = queryText(request.query, 'platform');
       return streamProgress(reply, async (progress, signal) => {
         await images.pull(name, {
           progress,
@@ -172,15 +148,15 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
       });
     }
     if (source !== undefined) {
-      const repo = one(request.query, 'repo') ?? '';
-      const tag = one(request.query, 'tag') ?? '';
+      const repo = queryText(request.query, 'repo') ?? '';
+      const tag = queryText(request.query, 'tag') ?? '';
       return streamProgress(reply, async (progress) => {
         const id = await importImage(images, {
           source: source === '-' ? request.raw : source,
           name: repo === '' ? undefined : tag === '' ? repo : `${repo}:${tag}`,
-          changes: many(request.query, 'changes'),
-          message: one(request.query, 'message') ?? '',
-          platform: one(request.query, 'platform'),
+          changes: queryTexts(request.query, 'changes'),
+          message: queryText(request.query, 'message') ?? '',
+          platform: queryText(request.query, 'platform'),
           progress,
         });
         progress({ status: id });
@@ -196,7 +172,7 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   app.get('/images/get', async (request, reply) => {
     const archive = await saveArchive(
       images,
-      many(request.query, 'names').flatMap((names) => names.split(',')),
+      queryTexts(request.query, 'names').flatMap((names) => names.split(',')),
     );
     return reply.type('application/x-tar').send(archive);
   });
@@ -206,7 +182,7 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   });
 
   app.get('/images/json', async (request) => {
-    const filters = parseFilters(one(request.query, 'filters'), [
+    const filters = parseFilters(queryText(request.query, 'filters'), [
       'dangling',
       'label',
       'label!',
@@ -215,7 +191,9 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
       'reference',
       'until',
     ]);
-    const until = [...(filters.get('until') ?? [])].map(untilTime);
+    const until = [...(filters.get('until') ?? [])].map((text) =>
+      Number((parseMoment(text) ?? 0n) / 1_000_000n),
+    );
     return images
       .list()
       .filter(
@@ -227,9 +205,16 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   });
 
   app.post('/images/prune', async (request) => {
-    const filters = parseFilters(one(request.query, 'filters'), ['dangling', 'label', 'label!', 'until']);
+    const filters = parseFilters(queryText(request.query, 'filters'), [
+      'dangling',
+      'label',
+      'label!',
+      'until',
+    ]);
     const all = booleanFilter(filters, 'dangling') === false;
-    const until = [...(filters.get('until') ?? [])].map(untilTime);
+    const until = [...(filters.get('until') ?? [])].map((text) =>
+      Number((parseMoment(text) ?? 0n) / 1_000_000n),
+    );
     const { removed, reclaimed } = await images.prune(
       all,
       (image) =>
@@ -257,13 +242,13 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   app.post('/images/*', async (request, reply) => {
     const { name, verb } = split(request);
     if (verb === 'tag') {
-      const tag = one(request.query, 'tag') ?? '';
-      const repo = one(request.query, 'repo') ?? '';
+      const tag = queryText(request.query, 'tag') ?? '';
+      const repo = queryText(request.query, 'repo') ?? '';
       await images.tag(name, withDefaultTag(parseReference(tag === '' ? repo : `${repo}:${tag}`)));
       return reply.code(201).send();
     }
     if (verb === 'push') {
-      const tag = one(request.query, 'tag') ?? '';
+      const tag = queryText(request.query, 'tag') ?? '';
       const reference = withDefaultTag(parseReference(tag === '' ? name : `${name}:${tag}`));
       const image = images.index.byName(`${reference.domain}/${reference.path}:${reference.tag}`);
       if (image === undefined) throw errors.imageNotLocal(familiarName(reference));
@@ -276,8 +261,8 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   app.delete('/images/*', async (request) => {
     const name = decodeURIComponent((request.params as { '*': string })['*']);
     return images.remove(name, {
-      force: queryFlag(one(request.query, 'force')),
-      prune: !queryFlag(one(request.query, 'noprune')),
+      force: queryFlag(request.query, 'force'),
+      prune: !queryFlag(request.query, 'noprune'),
     });
   });
 }

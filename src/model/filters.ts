@@ -1,4 +1,4 @@
-import { invalid } from '../model/errors.ts';
+import { invalid } from './errors.ts';
 
 /** Docker's `filters` query parameter: values of one key are alternatives, keys add up. */
 export type Filters = ReadonlyMap<string, ReadonlySet<string>>;

@@ -1,0 +1,93 @@
+import type { NamespaceChoice } from '../../runtime/spec/build-spec.ts';
+import type { AttachRequest, NetworkFiles } from '../networking.ts';
+import { type Container, networkMode } from './container.ts';
+import type { Containers } from './containers.ts';
+import { runningPid } from './launch.ts';
+
+export interface OpenNetwork {
+  readonly namespace: NamespaceChoice;
+  /** `/etc/hosts` and the like; another container's when its namespace is joined. */
+  readonly files: NetworkFiles;
+}
+
+/** A container's way to the network at its start and end, by its network mode. */
+export class ContainerNetwork {
+  readonly #containers: Containers;
+
+  constructor(containers: Containers) {
+    this.#containers = containers;
+  }
+
+  /** @throws EngineError; what was opened by then is closed by `close` */
+  open(container: Container): OpenNetwork {
+    const { networking } = this.#containers.platform;
+    const mode = networkMode(container.hostConfig);
+    if (mode.kind === 'host') return { namespace: 'host', files: this.#files(container, 'host') };
+    if (mode.kind === 'container') {
+      const pid = runningPid(this.#containers, mode.ref, 'network');
+      const other = this.#containers.lookUp(mode.ref);
+      const path = networking.sandboxPath(other.id) ?? `/proc/${pid}/ns/net`;
+      const directory = this.#containers.directory(other.id);
+      return {
+        namespace: networkMode(other.hostConfig).kind === 'host' ? 'host' : { path },
+        files: {
+          hostsPath: `${directory}/hosts`,
+          hostnamePath: `${directory}/hostname`,
+          resolvConfPath: `${directory}/resolv.conf`,
+        },
+      };
+    }
+    const sandbox = networking.openSandbox(container.id);
+    if (mode.kind === 'networks') {
+      for (const request of this.attachRequests(container)) networking.attach(request);
+    }
+    return { namespace: { path: sandbox.path }, files: this.#files(container, 'own') };
+  }
+
+  close(container: Container): void {
+    const mode = networkMode(container.hostConfig);
+    if (mode.kind === 'networks' || mode.kind === 'none')
+      this.#containers.platform.networking.closeSandbox(container.id);
+  }
+
+  /** The network of `NetworkMode` first: it carries the default route. */
+  attachRequests(container: Container): readonly AttachRequest[] {
+    const first = container.hostConfig.NetworkMode ?? 'bridge';
+    const names = Object.keys(container.networks).toSorted(
+      (a, b) => Number(b === first) - Number(a === first),
+    );
+    return names.map((name) => this.attachRequest(container, name));
+  }
+
+  attachRequest(container: Container, networkName: string): AttachRequest {
+    const { config, hostConfig } = container;
+    return {
+      containerId: container.id,
+      containerName: container.name,
+      hostname: config.Hostname ?? '',
+      domainname: config.Domainname ?? '',
+      network: this.#containers.platform.networking.resolve(networkName),
+      settings: container.networks[networkName] ?? {},
+      portBindings: Object.fromEntries(
+        Object.entries(hostConfig.PortBindings ?? {}).map(([port, bindings]) => [port, bindings ?? []]),
+      ),
+      exposedPorts: Object.keys(config.ExposedPorts ?? {}),
+      publishAll: hostConfig.PublishAllPorts ?? false,
+    };
+  }
+
+  #files(container: Container, mode: 'own' | 'host'): NetworkFiles {
+    const { config, hostConfig } = container;
+    return this.#containers.platform.networking.writeFiles({
+      containerId: container.id,
+      hostname: config.Hostname ?? '',
+      domainname: config.Domainname ?? '',
+      extraHosts: hostConfig.ExtraHosts ?? [],
+      dns: hostConfig.Dns ?? [],
+      dnsSearch: hostConfig.DnsSearch ?? [],
+      dnsOptions: hostConfig.DnsOptions ?? [],
+      mode,
+      directory: this.#containers.directory(container.id),
+    });
+  }
+}

@@ -1,0 +1,378 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { conflict, EngineError, errors, invalid, notModified, system } from '../../model/errors.ts';
+import type { HostFeatures } from '../../runtime/spec/host-features.ts';
+import type { TaskExit } from '../../runtime/tasks.ts';
+import type { Platform } from '../engine.ts';
+import { type Container, isRunning } from './container.ts';
+import { ContainerNetwork } from './container-network.ts';
+import type { Containers } from './containers.ts';
+import { copyUp } from './copy-up.ts';
+import { Garbage } from './garbage.ts';
+import type { HealthMonitors } from './health-monitor.ts';
+import { launchSpec, startFailure } from './launch.ts';
+import { decideRestart } from './restart-policy.ts';
+import { parseSignal } from './signal.ts';
+import { Streams } from './streams.ts';
+import { type WaitCondition, Waiters, type WaitResult } from './waiters.ts';
+
+const STOP_TIMEOUT_S = 10;
+/** After SIGKILL the kernel needs a moment; a process in uninterruptible sleep needs longer than anyone waits. */
+const KILL_WAIT_MS = 10_000;
+const SIGKILL = 9;
+
+/** What is known of a container only while this daemon runs. */
+interface Live {
+  restartDelayMs: number;
+  restartTimer?: NodeJS.Timeout;
+  /** The last task is being deleted; a new one has to wait for it. */
+  taskGone: Promise<void>;
+  /** Somebody is removing it: no restart, no removal by itself. */
+  removing: boolean;
+  oomKilled: boolean;
+}
+
+/** Starting, stopping and ending of containers, and what follows from it. */
+export class Lifecycle {
+  readonly containers: Containers;
+  readonly streams: Streams;
+  readonly garbage: Garbage;
+  readonly network: ContainerNetwork;
+  readonly host: HostFeatures;
+  readonly #platform: Platform;
+  readonly #live = new Map<string, Live>();
+  readonly #waiters = new Waiters();
+  readonly #health: HealthMonitors;
+  #stopping = false;
+
+  constructor(containers: Containers, host: HostFeatures, health: (lifecycle: Lifecycle) => HealthMonitors) {
+    this.containers = containers;
+    this.host = host;
+    this.#platform = containers.platform;
+    this.streams = new Streams(containers);
+    this.network = new ContainerNetwork(containers);
+    this.garbage = new Garbage(this.#platform, (id) => containers.directory(id));
+    this.#health = health(this);
+    this.#platform.tasks.onExit((exit) => {
+      if (exit.execId === '') void this.ended(exit);
+    });
+    this.#platform.tasks.onOom((id) => {
+      const container = containers.find(id);
+      if (container === undefined) return;
+      this.#of(id).oomKilled = true;
+      containers.publish(container, 'oom');
+    });
+  }
+
+  /** @throws EngineError NOT_MODIFIED when it runs already, CONFLICT, and whatever keeps it from starting */
+  async start(ref: string): Promise<void> {
+    const { id } = this.containers.lookUp(ref);
+    await this.containers.locked(id, async () => {
+      const container = this.containers.get(id);
+      if (container.state.status === 'paused')
+        throw conflict('cannot start a paused container, try unpause instead');
+      if (container.state.status === 'running') throw notModified();
+      this.#cancelRestart(id);
+      this.containers.update(id, { manuallyStopped: false, restartCount: 0 });
+      await this.#launch(id);
+    });
+  }
+
+  async #launch(id: string): Promise<void> {
+    const { images, tasks } = this.#platform;
+    const live = this.#of(id);
+    await live.taskGone;
+    live.oomKilled = false;
+    const container = this.containers.get(id);
+    try {
+      const attached = this.network.open(container);
+      const rootfs = await images.rootfsMounts(id);
+      await copyUp(this.containers, container, rootfs);
+      const spec = launchSpec(
+        this.containers,
+        container,
+        this.host,
+        rootfs,
+        attached.namespace,
+        attached.files,
+      );
+      const stdio = this.streams.open(container).paths;
+      await tasks.create({ id, spec: spec as unknown as Record<string, unknown>, rootfs, stdio });
+      const { pid } = await tasks.start(id);
+      const started = this.containers.update(id, {
+        state: {
+          status: 'running',
+          pid,
+          exitCode: 0,
+          error: '',
+          oomKilled: false,
+          startedAt: new Date().toISOString(),
+        },
+      });
+      this.containers.publish(started, 'start');
+      this.#health.begin(started);
+    } catch (error) {
+      throw this.#startFailed(id, error);
+    }
+  }
+
+  #startFailed(id: string, error: unknown): Error {
+    const live = this.#of(id);
+    this.network.close(this.containers.get(id));
+    this.streams.close(id);
+    live.taskGone = this.#platform.tasks.delete(id).catch(() => undefined);
+    const message = error instanceof Error ? error.message : String(error);
+    const { exitCode, badRequest } = startFailure(message);
+    const fromRuntime = /^failed to (create|start) task/.test(message);
+    const container = this.containers.update(id, {
+      state: {
+        status: this.containers.get(id).state.status === 'created' ? 'created' : 'exited',
+        pid: 0,
+        exitCode: fromRuntime ? exitCode : 128,
+        error: message,
+        ...(fromRuntime ? { finishedAt: new Date().toISOString() } : {}),
+      },
+    });
+    this.#waiters.ended(id, { statusCode: container.state.exitCode, error: message });
+    if (container.hostConfig.AutoRemove) this.#discard(id, { volumes: true });
+    if (fromRuntime && badRequest) return invalid(message);
+    return error instanceof EngineError ? error : system(message, error);
+  }
+
+  /** The container's first process has ended. */
+  async ended(exit: Pick<TaskExit, 'id' | 'pid' | 'exitStatus' | 'exitedAt'>): Promise<void> {
+    await this.containers.locked(exit.id, async () => {
+      const before = this.containers.find(exit.id);
+      if (before === undefined || !isRunning(before) || (exit.pid !== 0 && before.state.pid !== exit.pid))
+        return;
+      const live = this.#of(exit.id);
+      this.#health.end(exit.id);
+      await this.streams.finish(exit.id);
+      this.network.close(before);
+      live.taskGone = this.#platform.tasks
+        .delete(exit.id)
+        .catch((error) =>
+          this.#platform.log.warn({ err: error, container: exit.id }, 'ended task not deleted'),
+        );
+      const ranMs = Date.parse(exit.exitedAt) - Date.parse(before.state.startedAt);
+      const decision = decideRestart(before.hostConfig.RestartPolicy, {
+        exitCode: exit.exitStatus,
+        manuallyStopped: before.manuallyStopped || live.removing || this.#stopping,
+        restartCount: before.restartCount,
+        previousDelayMs: live.restartDelayMs,
+        ranMs,
+      });
+      const container = this.containers.update(exit.id, {
+        state: {
+          status: decision.restart ? 'restarting' : 'exited',
+          pid: 0,
+          exitCode: exit.exitStatus,
+          oomKilled: live.oomKilled,
+          finishedAt: exit.exitedAt,
+        },
+        ...(decision.restart ? { restartCount: before.restartCount + 1 } : {}),
+      });
+      this.containers.publish(container, 'die', {
+        exitCode: String(exit.exitStatus),
+        execDuration: String(Math.max(0, Math.round(ranMs / 1000))),
+      });
+      if (decision.restart) this.#restartLater(exit.id, decision.delayMs);
+      else live.restartDelayMs = 0;
+      this.#waiters.ended(exit.id, { statusCode: exit.exitStatus });
+      if (!decision.restart && container.hostConfig.AutoRemove && !live.removing)
+        this.#discard(exit.id, { volumes: true });
+    });
+  }
+
+  #restartLater(id: string, delayMs: number): void {
+    const live = this.#of(id);
+    live.restartDelayMs = delayMs;
+    live.restartTimer = setTimeout(() => {
+      delete live.restartTimer;
+      void this.containers.locked(id, async () => {
+        if (this.containers.find(id)?.state.status !== 'restarting') return;
+        await this.#launch(id).catch((error) => {
+          this.#platform.log.warn({ err: error, container: id }, 'restart failed');
+          const { hostConfig, restartCount } = this.containers.get(id);
+          const again = decideRestart(hostConfig.RestartPolicy, {
+            exitCode: 128,
+            manuallyStopped: false,
+            restartCount,
+            previousDelayMs: delayMs,
+            ranMs: 0,
+          });
+          if (!again.restart) return;
+          this.containers.update(id, { restartCount: restartCount + 1, state: { status: 'restarting' } });
+          this.#restartLater(id, again.delayMs);
+        });
+      });
+    }, delayMs);
+  }
+
+  #cancelRestart(id: string): void {
+    const live = this.#of(id);
+    clearTimeout(live.restartTimer);
+    delete live.restartTimer;
+    live.restartDelayMs = 0;
+  }
+
+  /** @param options.timeout seconds before SIGKILL; below 0: for ever. @throws EngineError NOT_MODIFIED when it does not run */
+  async stop(
+    ref: string,
+    options: { readonly timeout?: number; readonly signal?: string } = {},
+  ): Promise<void> {
+    const container = this.containers.lookUp(ref);
+    const { id } = container;
+    const signal = parseSignal(options.signal || container.config.StopSignal || 'SIGTERM');
+    this.containers.update(id, { manuallyStopped: true });
+    if (container.state.status === 'restarting') {
+      this.#cancelRestart(id);
+      const stopped = this.containers.update(id, { state: { status: 'exited' } });
+      this.containers.publish(stopped, 'stop');
+      return;
+    }
+    if (!isRunning(container)) throw notModified();
+    const timeout = options.timeout ?? container.config.StopTimeout ?? STOP_TIMEOUT_S;
+    const ended = this.#waiters.wait(id, 'next-exit');
+    await this.#signal(container, signal);
+    const patience = timeout < 0 ? ended : Promise.race([ended, sleep(timeout * 1000, 'late' as const)]);
+    if ((await patience) === 'late') await this.#killForGood(container, ended);
+    this.containers.publish(this.containers.find(id) ?? container, 'stop');
+  }
+
+  async #killForGood(container: Container, ended: Promise<unknown>): Promise<void> {
+    await this.#signal(container, SIGKILL).catch((error) => {
+      if (!(error instanceof EngineError && error.code === 'NOT_FOUND')) throw error;
+    });
+    if ((await Promise.race([ended, sleep(KILL_WAIT_MS, 'late' as const)])) === 'late') {
+      throw system(
+        `cannot stop container: ${container.id}: tried to kill container, but did not receive an exit event`,
+      );
+    }
+  }
+
+  async #signal(container: Container, signal: number): Promise<void> {
+    await this.#platform.tasks.kill(container.id, signal);
+    this.containers.publish(container, 'kill', { signal: String(signal) });
+    if (container.state.status === 'paused') await this.unpause(container.id).catch(() => undefined);
+  }
+
+  /** @throws EngineError CONFLICT when it does not run, INVALID_PARAMETER for an unknown signal */
+  async kill(ref: string, signalText: string): Promise<void> {
+    const container = this.containers.lookUp(ref);
+    const signal = parseSignal(signalText || 'SIGKILL');
+    if (!isRunning(container)) {
+      throw conflict(`cannot kill container: ${ref}: container ${container.id} is not running`);
+    }
+    this.containers.update(container.id, { manuallyStopped: true });
+    if (signal !== SIGKILL) return this.#signal(container, signal);
+    const ended = this.#waiters.wait(container.id, 'next-exit');
+    await this.#killForGood(container, ended);
+  }
+
+  async restart(
+    ref: string,
+    options: { readonly timeout?: number; readonly signal?: string } = {},
+  ): Promise<void> {
+    const { id } = this.containers.lookUp(ref);
+    if (isRunning(this.containers.get(id))) await this.stop(id, options);
+    await this.start(id);
+    this.containers.publish(this.containers.get(id), 'restart');
+  }
+
+  async pause(ref: string): Promise<void> {
+    const { id } = this.containers.lookUp(ref);
+    await this.containers.locked(id, async () => {
+      const container = this.containers.get(id);
+      if (container.state.status === 'paused') throw conflict(`Container ${id} is already paused`);
+      if (container.state.status !== 'running') throw errors.containerNotRunning(id);
+      await this.#platform.tasks.pause(id);
+      this.containers.publish(this.containers.update(id, { state: { status: 'paused' } }), 'pause');
+    });
+  }
+
+  async unpause(ref: string): Promise<void> {
+    const { id } = this.containers.lookUp(ref);
+    await this.containers.locked(id, async () => {
+      if (this.containers.get(id).state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
+      await this.#platform.tasks.resume(id);
+      this.containers.publish(this.containers.update(id, { state: { status: 'running' } }), 'unpause');
+    });
+  }
+
+  /** Resolves at once where the condition holds already. */
+  wait(ref: string, condition: WaitCondition, signal?: AbortSignal): Promise<WaitResult> {
+    const container = this.containers.lookUp(ref);
+    const { status, exitCode } = container.state;
+    const over = status === 'created' || status === 'exited' || status === 'dead';
+    if (condition === 'not-running' && over) return Promise.resolve({ statusCode: exitCode });
+    return this.#waiters.wait(container.id, condition, signal);
+  }
+
+  /** @throws EngineError NOT_FOUND, CONFLICT when it runs and `force` is not given */
+  async remove(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
+    const container = this.containers.lookUp(ref);
+    const { id } = container;
+    const live = this.#of(id);
+    if (live.removing) throw conflict(`removal of container ${id} is already in progress`);
+    this.containers.checkRemovable(container, options.force);
+    live.removing = true;
+    try {
+      this.#cancelRestart(id);
+      if (isRunning(container)) {
+        const ended = this.#waiters.wait(id, 'next-exit');
+        await this.#killForGood(container, ended);
+      }
+      await this.containers.locked(id, async () => this.#discard(id, options));
+    } finally {
+      live.removing = false;
+    }
+  }
+
+  /** The record goes now, what hangs on it afterwards. */
+  #discard(id: string, options: { readonly volumes: boolean }): void {
+    const container = this.containers.find(id);
+    if (container === undefined) return;
+    const { taskGone } = this.#of(id);
+    this.streams.close(id);
+    this.#platform.store.transaction(() => {
+      this.garbage.add(id, taskGone);
+      this.containers.forget(id);
+    });
+    this.#live.delete(id);
+    if (options.volumes) {
+      for (const mount of container.mounts) {
+        if (mount.anonymous && mount.name && this.containers.volumes.users(mount.name).length === 0) {
+          this.containers.volumes.remove(mount.name, { force: true });
+        }
+      }
+    }
+    this.containers.publish(container, 'destroy');
+    this.#waiters.removed(id, { statusCode: container.state.exitCode });
+  }
+
+  /** Stops what this daemon does by itself; containers go on. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    for (const live of this.#live.values()) clearTimeout(live.restartTimer);
+    this.#health.endAll();
+    await this.garbage.settled();
+  }
+
+  /** Takes a container over that runs from before. */
+  adopt(container: Container, pid: number, paused: boolean): void {
+    this.streams.open(container);
+    const adopted = this.containers.update(container.id, {
+      state: { status: paused ? 'paused' : 'running', pid },
+    });
+    this.#health.begin(adopted);
+  }
+
+  #of(id: string): Live {
+    let live = this.#live.get(id);
+    if (live === undefined) {
+      live = { restartDelayMs: 0, taskGone: Promise.resolve(), removing: false, oomKilled: false };
+      this.#live.set(id, live);
+    }
+    return live;
+  }
+}
