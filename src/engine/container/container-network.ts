@@ -1,3 +1,5 @@
+import { EngineError } from '../../model/errors.ts';
+import type { Network } from '../../model/network.ts';
 import type { NamespaceChoice } from '../../runtime/spec/build-spec.ts';
 import type { AttachRequest, NetworkFiles } from '../networking.ts';
 import { type Container, networkMode } from './container.ts';
@@ -24,8 +26,8 @@ export class ContainerNetwork {
     const mode = networkMode(container.hostConfig);
     if (mode.kind === 'host') return { namespace: 'host', files: this.#files(container, 'host') };
     if (mode.kind === 'container') {
-      const pid = runningPid(this.#containers, mode.ref, 'network');
-      const other = this.#containers.lookUp(mode.ref);
+      const other = this.#joined(mode.ref);
+      const pid = runningPid(other, 'network');
       const path = networking.sandboxPath(other.id) ?? `/proc/${pid}/ns/net`;
       const directory = this.#containers.directory(other.id);
       return {
@@ -66,7 +68,7 @@ export class ContainerNetwork {
       containerName: container.name,
       hostname: config.Hostname ?? '',
       domainname: config.Domainname ?? '',
-      network: this.#containers.platform.networking.resolve(networkName),
+      network: this.#resolve(networkName),
       settings: container.networks[networkName] ?? {},
       portBindings: Object.fromEntries(
         Object.entries(hostConfig.PortBindings ?? {}).map(([port, bindings]) => [port, bindings ?? []]),
@@ -74,6 +76,16 @@ export class ContainerNetwork {
       exposedPorts: Object.keys(config.ExposedPorts ?? {}),
       publishAll: hostConfig.PublishAllPorts ?? false,
     };
+  }
+
+  #resolve(name: string): Network {
+    return prefixed('failed to set up container networking: ', () =>
+      this.#containers.platform.networking.resolve(name),
+    );
+  }
+
+  #joined(ref: string): Container {
+    return prefixed('joining network namespace of container: ', () => this.#containers.lookUp(ref));
   }
 
   #files(container: Container, mode: 'own' | 'host'): NetworkFiles {
@@ -89,5 +101,13 @@ export class ContainerNetwork {
       mode,
       directory: this.#containers.directory(container.id),
     });
+  }
+}
+
+function prefixed<T>(words: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw error instanceof EngineError ? new EngineError(error.code, words + error.message) : error;
   }
 }

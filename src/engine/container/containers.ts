@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig, ImageConfig } from '@docker/node-sdk';
-import { conflict, EngineError, errors, invalid, notFound } from '../../model/errors.ts';
+import { conflict, errors, invalid } from '../../model/errors.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
 import { mergeEnvironment } from '../../runtime/spec/environment.ts';
 import type { Platform } from '../engine.ts';
@@ -224,55 +224,23 @@ export class Containers {
     return id.slice(0, 12);
   }
 
-  /** @throws EngineError NOT_FOUND when a network is missing; user-given addresses need a network of the user's */
+  /** Networks by name, the one of `NetworkMode` first. That they exist is found out at the start, as dockerd does. */
   #wantedNetworks(
     hostConfig: HostConfig,
     given: Readonly<Record<string, EndpointSettings>>,
   ): Record<string, EndpointSettings> {
-    const mode = networkMode(hostConfig);
-    if (mode.kind === 'container') {
-      this.#joined(mode.ref);
-      return {};
-    }
-    const first =
-      hostConfig.NetworkMode === undefined || hostConfig.NetworkMode === 'default'
-        ? 'bridge'
-        : hostConfig.NetworkMode;
+    if (networkMode(hostConfig).kind === 'container') return {};
+    const first = hostConfig.NetworkMode ?? 'bridge';
     const wanted: Record<string, EndpointSettings> = {};
-    const take = (ref: string, settings: EndpointSettings): void => {
-      const network = this.platform.networking.resolve(ref);
-      const userDefined = network.driver === 'bridge' && network.name !== 'bridge';
-      if (
-        !userDefined &&
-        settings.IPAMConfig &&
-        (settings.IPAMConfig.IPv4Address || settings.IPAMConfig.IPv6Address)
-      ) {
-        throw invalid(
-          'invalid config for network bridge: invalid endpoint settings:\nuser-specified IP address is supported on user-defined networks only',
-        );
-      }
-      if (!userDefined && (settings.Aliases ?? []).length > 0) {
-        throw invalid(
-          `invalid config for network ${network.name}: invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks`,
-        );
-      }
-      wanted[network.name] = settings;
+    const take = (name: string, settings: EndpointSettings): void => {
+      checkEndpoint(name, settings);
+      wanted[name] = settings;
     };
-    take(first, given[first] ?? (first === 'bridge' ? given['default'] : undefined) ?? {});
-    for (const [ref, settings] of Object.entries(given))
-      if (ref !== first && ref !== 'default') take(ref, settings);
-    return wanted;
-  }
-
-  #joined(ref: string): void {
-    try {
-      this.lookUp(ref);
-    } catch (error) {
-      if (error instanceof EngineError && error.code === 'NOT_FOUND') {
-        throw notFound(`No such container: ${ref}`);
-      }
-      throw error;
+    take(first, given[first] ?? (first === 'bridge' ? given.default : undefined) ?? {});
+    for (const [name, settings] of Object.entries(given)) {
+      if (name !== first && name !== 'default') take(name, settings);
     }
+    return wanted;
   }
 
   /** @throws EngineError CONFLICT */
@@ -284,6 +252,21 @@ export class Containers {
     throw conflict(
       `${name}: container is ${container.state.status}: stop the container before removing or force remove`,
     );
+  }
+}
+
+const PREDEFINED = new Set(['bridge', 'host', 'none']);
+
+/** @throws EngineError INVALID_PARAMETER for what only networks of the user's have */
+function checkEndpoint(network: string, settings: EndpointSettings): void {
+  if (!PREDEFINED.has(network)) return;
+  const wrong = (reason: string) =>
+    invalid(`invalid config for network ${network}: invalid endpoint settings:\n${reason}`);
+  if (settings.IPAMConfig?.IPv4Address || settings.IPAMConfig?.IPv6Address) {
+    throw wrong('user-specified IP address is supported on user-defined networks only');
+  }
+  if ((settings.Aliases ?? []).length > 0) {
+    throw wrong('network-scoped aliases are only supported for user-defined networks');
   }
 }
 

@@ -84,8 +84,7 @@ function networkFileMounts(container: Container, files: NetworkFiles | undefined
 }
 
 /** @throws EngineError CONFLICT when the other container does not run */
-export function runningPid(containers: Containers, ref: string, namespace: string): number {
-  const other = containers.lookUp(ref);
+export function runningPid(other: Container, namespace: 'network' | 'pid' | 'ipc'): number {
   if (other.state.status !== 'running' && other.state.status !== 'paused') {
     throw conflict(
       namespace === 'network'
@@ -104,7 +103,7 @@ function otherNamespace(
 ): NamespaceChoice {
   if (mode === 'host') return 'host';
   if (mode?.startsWith('container:')) {
-    const pid = runningPid(containers, mode.slice('container:'.length), name);
+    const pid = runningPid(containers.lookUp(mode.slice('container:'.length)), name);
     return { path: `/proc/${pid}/ns/${name}` };
   }
   return fallback;
@@ -115,7 +114,7 @@ function sharedMemory(containers: Containers, container: Container): SharedMemor
   if (mode === 'none') return { kind: 'none' };
   if (mode === 'host') return { kind: 'bind', source: '/dev/shm' };
   if (mode.startsWith('container:')) {
-    const pid = runningPid(containers, mode.slice('container:'.length), 'ipc');
+    const pid = runningPid(containers.lookUp(mode.slice('container:'.length)), 'ipc');
     return { kind: 'bind', source: `/proc/${pid}/root/dev/shm` };
   }
   return { kind: 'private', size: container.hostConfig.ShmSize ?? 0 };
