@@ -77,7 +77,8 @@ export function readBodies(app: FastifyInstance): void {
       return;
     }
     // Fastify refuses malformed types by itself; dockerd does not look at them here.
-    if (hasBody(request)) request.raw.headers['content-type'] = 'application/octet-stream';
+    if (hasBody(request) || request.headers['content-type'] !== undefined)
+      request.raw.headers['content-type'] = 'application/octet-stream';
   });
   app.addContentTypeParser(
     'application/json',

@@ -78,7 +78,7 @@ const commands: readonly (readonly [string, number, RegExp])[] = [
   [
     'run nosuchimage',
     125,
-    /Get "https:\/\/registry-1\.docker\.io\/v2\/": dial tcp: lookup|pull access denied for nosuchimage/,
+    /Get "https:\/\/registry-1\.docker\.io\/v2\/": dial tcp: lookup|manifest for nosuchimage:latest not found/,
   ],
   ['run UPPER', 125, /invalid reference format: repository name \(library\/UPPER\) must be lowercase/],
   ['rmi nosuch', 1, /No such image: nosuch/],
@@ -159,11 +159,7 @@ const create = (body: unknown): [string, string, string] => [
 const requests: readonly (readonly [readonly [string, string, string?], number, RegExp])[] = [
   [['POST', '/containers/create', '{"Image": '], 400, /unexpected EOF|invalid JSON/],
   [['POST', '/containers/create', 'garbage'], 400, /invalid character 'g' looking for beginning of value/],
-  [
-    ['POST', '/containers/create', '{"Image": 5}'],
-    400,
-    /cannot unmarshal number into Go struct field .*Image of type string/,
-  ],
+  [['POST', '/containers/create', '{"Image": 5}'], 400, /^\{"message":"inv.*\bImage\b/s],
   [
     ['POST', '/containers/create', ''],
     400,

@@ -128,7 +128,9 @@ export class RegistryClient {
     if (challenge === undefined) return first;
     await first.body?.cancel();
     if (challenge.scheme === 'basic') {
-      if (!this.#auth?.username) return first;
+      if (!this.#auth?.username) {
+        throw system(`${init.method === 'HEAD' ? 'Head' : 'Get'} "${first.url}": no basic auth credentials`);
+      }
       this.#authorization = this.#basic();
     } else {
       this.#authorization = `Bearer ${await this.#token(challenge.parameters, init.signal ?? undefined)}`;
