@@ -198,14 +198,16 @@ for (const [[method, path, body], status, says] of requests) {
   });
 }
 
-test('a layer cut in the middle is fetched on; cut for ever it is an error', async () => {
+test('a layer cut for ever is an error; cut once it is fetched on', async () => {
+  // The reference engine tries for more than a minute.
+  if (IS_GANGWAY) {
+    const cut = await machine.docker('pull', 'localhost:5001/cut');
+    assert.notEqual(cut.status, 0);
+    assert.match(cut.stderr, /unexpected EOF/);
+    await nothingStays();
+  }
   await machine.dockerOk('pull', '-q', 'localhost:5001/cut-once');
   await machine.dockerOk('rmi', 'localhost:5001/cut-once');
-  if (!IS_GANGWAY) return; // It tries for more than a minute.
-  const cut = await machine.docker('pull', 'localhost:5001/cut');
-  assert.notEqual(cut.status, 0);
-  assert.match(cut.stderr, /unexpected EOF|EOF|cut|terminated|closed/);
-  await nothingStays();
 });
 
 test('the right password opens, a wrong one does not', async () => {

@@ -129,7 +129,8 @@ export class RegistryClient {
     await first.body?.cancel();
     if (challenge.scheme === 'basic') {
       if (!this.#auth?.username) {
-        throw system(`${init.method === 'HEAD' ? 'Head' : 'Get'} "${first.url}": no basic auth credentials`);
+        const verb = init.method === 'HEAD' ? 'Head' : 'Get';
+        throw new EngineError('UNAUTHORIZED', `${verb} "${first.url}": no basic auth credentials`);
       }
       this.#authorization = this.#basic();
     } else {
