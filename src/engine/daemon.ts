@@ -1,26 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { eventRoutes } from '../api/events.ts';
-import { imageRoutes } from '../api/images.ts';
 import { type Listeners, listen } from '../api/listen.ts';
+import { routes } from '../api/routes.ts';
 import { createApi } from '../api/server.ts';
-import { systemRoutes } from '../api/system.ts';
-import { unsupportedRoutes } from '../api/unsupported.ts';
 import { writePidfile } from '../daemon/pidfile.ts';
 import { lockRoot } from '../daemon/root-lock.ts';
-import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
-import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import { containerdVersion } from '../runtime/containerd-version.ts';
-import { ImageStore, type ImageUsers } from '../runtime/image/image-store.ts';
-import { ContainerdTasks } from '../runtime/task/containerd-tasks.ts';
 import type { DaemonConfig } from './config.ts';
 import { diskUsage } from './disk-usage.ts';
-import type { Foundation } from './engine.ts';
-import { EventBus } from './events.ts';
-import { Store } from './store.ts';
+import { makeParts } from './parts.ts';
+import type { Store } from './store.ts';
 
 /** A running daemon. */
 export interface Daemon {
@@ -61,6 +52,15 @@ function daemonId(store: Store): string {
   return id;
 }
 
+/** The first call asks, later ones get its answer. */
+function probeOnce<T>(probe: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= probe();
+    return answer;
+  };
+}
+
 /** Go's `%v`-like texts, as Docker's event has them. */
 function reloadAttributes(config: DaemonConfig, name: string): Record<string, string> {
   return {
@@ -96,54 +96,23 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
     makeRoots(config);
     undo.push(lockRoot(config.dataRoot, 'data-root'), lockRoot(config.execRoot, 'exec-root'));
     undo.push(writePidfile(config.pidfile));
-    const store = new Store(join(config.dataRoot, 'gangway.db'));
-    undo.push(() => store.close());
-    const events = new EventBus();
-    const foundation: Foundation = { config, log, store, events };
-    const kernel = new LinuxKernel({
-      netnsDirectory: join(config.execRoot, 'netns'),
-      log: (message) => log.debug(message),
-    });
-    undo.push(() => kernel.close());
-    const containerd = new ContainerdProcess({
-      dataRoot: config.dataRoot,
-      execRoot: config.execRoot,
-      log,
-      ...(config.containerd === undefined ? {} : { address: config.containerd }),
-    });
-    await containerd.start();
-    undo.push(() => containerd.release());
-    const tasks = new ContainerdTasks({
-      address: containerd.address,
-      namespace: config.containerdNamespace,
-      runtimeRoot: join(config.execRoot, 'runc'),
-      log,
-    });
-    undo.push(() => tasks.close());
-    const users: ImageUsers = { usersOf: () => [] };
-    const images = new ImageStore({ config, log, events, address: containerd.address, users });
-    undo.push(() => images.close());
-    await images.load();
+    const parts = await makeParts(config, log, (step) => undo.push(step));
+    const id = daemonId(parts.store);
     const host = reportHost();
-    let runc: ReturnType<typeof probeRunc> | undefined;
-
     const app = createApi(log);
-    systemRoutes(app, {
+    routes(app, parts, {
       config: () => config,
-      daemonId: daemonId(foundation.store),
+      daemonId: id,
       host,
-      containerd: { address: containerd.address, version: () => containerdVersion(containerd.address) },
-      runc: () => {
-        runc ??= probeRunc();
-        return runc;
+      containerd: {
+        address: parts.containerd.address,
+        version: () => containerdVersion(parts.containerd.address),
       },
-      counts: () => ({ running: 0, paused: 0, stopped: 0, images: images.list().length }),
-      eventListeners: () => events.listenerCount,
-      diskUsage: (kinds) => diskUsage(kinds, { images, users }),
+      runc: probeOnce(probeRunc),
+      counts: () => ({ ...parts.containers.counts(), images: parts.images.list().length }),
+      eventListeners: () => parts.events.listenerCount,
+      diskUsage: (kinds) => diskUsage(kinds, parts),
     });
-    imageRoutes(app, images, users);
-    eventRoutes(app, events);
-    unsupportedRoutes(app);
     const listeners: Listeners = await listen(app, config, log);
     undo.push(() => listeners.close(Math.min(config.shutdownTimeout, 2) * 1000));
     log.info({ pid: process.pid, dataRoot: config.dataRoot, execRoot: config.execRoot }, 'daemon is ready');
@@ -151,7 +120,7 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
       reload: (next) => {
         for (const key of RELOADABLE) Object.assign(config, { [key]: next[key] });
         log.level = config.logLevel;
-        events.publish('daemon', 'reload', daemonId(store), reloadAttributes(config, host.hostname));
+        parts.events.publish('daemon', 'reload', id, reloadAttributes(config, host.hostname));
         log.info('configuration reloaded');
       },
       stop: unwind,

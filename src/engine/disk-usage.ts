@@ -1,11 +1,13 @@
 import type { UsageKind } from '../api/system.ts';
 import type { StoredImage } from '../runtime/image/image-index.ts';
-import type { ImageStore, ImageUsers } from '../runtime/image/image-store.ts';
+import type { ImageStore } from '../runtime/image/image-store.ts';
 import { chainId } from '../runtime/image/snapshots.ts';
+import type { Containers } from './container/containers.ts';
+import { summarize } from './container/summary.ts';
 
 export interface UsageSources {
   readonly images: ImageStore;
-  readonly users: ImageUsers;
+  readonly containers: Containers;
 }
 
 interface Layer {
@@ -51,10 +53,32 @@ export async function diskUsage(
         return layer !== undefined && layer.images > 1 ? sum + layer.size : sum;
       }, 0),
       Labels: image.config.Labels ?? null,
-      Containers: sources.users.usersOf(image.id).length,
+      Containers: sources.containers.usersOf(image.id).length,
     }));
   }
-  if (kinds.has('container')) usage.Containers = [];
-  if (kinds.has('volume')) usage.Volumes = [];
+  if (kinds.has('container')) {
+    usage.Containers = await Promise.all(
+      sources.containers.all().map(async (container) => {
+        const rw = await sources.images.rootfsUsage(container.id).catch(() => 0);
+        const image = sources.images.list().find(({ id }) => id === container.imageId);
+        return summarize(sources.containers, container, { rw, rootfs: rw + (image?.size ?? 0) });
+      }),
+    );
+  }
+  if (kinds.has('volume')) {
+    const { volumes } = sources.containers;
+    usage.Volumes = await Promise.all(
+      volumes.list().map(async (volume) => ({
+        CreatedAt: volume.created,
+        Driver: volume.driver,
+        Labels: volume.labels,
+        Mountpoint: volumes.path(volume.name),
+        Name: volume.name,
+        Options: volume.options,
+        Scope: 'local',
+        UsageData: { Size: await volumes.size(volume.name), RefCount: volumes.users(volume.name).length },
+      })),
+    );
+  }
   return usage;
 }

@@ -37,7 +37,7 @@ export class Store {
     const upsert = sql(`INSERT INTO ${name} VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc`);
     const remove = sql(`DELETE FROM ${name} WHERE id = ?`);
     const list = sql(`SELECT doc FROM ${name} ORDER BY rowid`);
-    const parse = (row: Record<string, unknown>): T => JSON.parse(row['doc'] as string) as T;
+    const parse = (row: Record<string, unknown>): T => JSON.parse(row.doc as string) as T;
     const made: Collection<T> = {
       get: (id) => {
         const row = select.get(id);

@@ -81,6 +81,8 @@ export class FakeKernel implements Kernel {
     return this.#foreignBridges[ifName];
   }
 
+  routeLocalnet(_ifName: IfName): void {}
+
   enableForwarding(): void {
     this.forwarding = true;
   }

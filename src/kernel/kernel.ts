@@ -23,6 +23,8 @@ export interface Kernel {
   foreignBridge(
     ifName: IfName,
   ): { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number } | undefined;
+  /** `route_localnet` of a bridge that is not ours, without which 127.0.0.1:PORT leads to nothing behind it. */
+  routeLocalnet(ifName: IfName): void;
   /** `net.ipv4.ip_forward=1`, without touching any policy. */
   enableForwarding(): void;
   /** Runs `body` with the calling thread in `netns`, and comes back whatever happens. `body` must not return a promise. */

@@ -75,6 +75,10 @@ export class LinuxKernel implements Kernel {
     return foreignBridge(this.#parts.routes, ifName);
   }
 
+  routeLocalnet(ifName: IfName): void {
+    writeSysctl(`net/ipv4/conf/${ifName}/route_localnet`, '1');
+  }
+
   enableForwarding(): void {
     if (!writeSysctl('net/ipv4/ip_forward', '1')) {
       throw new KernelError('this kernel has no IPv4 forwarding', 'ENOENT');

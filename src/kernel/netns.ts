@@ -5,7 +5,6 @@ import { KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
 import { mount, unmount } from './mount.ts';
 import { RouteSocket } from './rtnetlink.ts';
-import { writeSysctl } from './sysctl.ts';
 
 /** `/proc/self` would be the main thread's, whatever thread asks (proc(5)). */
 const CURRENT = '/proc/thread-self/ns/net';
@@ -42,8 +41,6 @@ export class NetnsSwitch {
     const before = this.#current;
     try {
       libc.unshare(libc.CLONE_NEWNET);
-      // No endpoint has IPv6 yet, and Docker leaves no IPv6 on the loopback of such a sandbox either.
-      writeSysctl('net/ipv6/conf/lo/disable_ipv6', '1');
       const routes = new RouteSocket();
       try {
         routes.changeLink({ index: 1, name: 'lo' }, [], true);

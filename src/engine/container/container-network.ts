@@ -46,6 +46,17 @@ export class ContainerNetwork {
     return { namespace: { path: sandbox.path }, files: this.#files(container, 'own') };
   }
 
+  /** Connects a running container to one more network. @throws EngineError */
+  attach(container: Container, networkName: string): void {
+    this.#containers.platform.networking.attach(this.attachRequest(container, networkName));
+    this.#files(container, 'own');
+  }
+
+  detach(container: Container, network: Network): void {
+    this.#containers.platform.networking.detach(container.id, network.id);
+    this.#files(container, 'own');
+  }
+
   close(container: Container): void {
     const mode = networkMode(container.hostConfig);
     if (mode.kind === 'networks' || mode.kind === 'none')

@@ -1,0 +1,130 @@
+import type { EndpointSettings } from '@docker/node-sdk';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { ContainerConnections } from '../engine/container/connections.ts';
+import { parseNetworkRequest } from '../engine/network/network-request.ts';
+import type { Networks } from '../engine/network/networks.ts';
+import { inspectNetwork } from '../engine/network/settings.ts';
+import { renderSteps } from '../explain/picture.ts';
+import { explainPublishedPort } from '../explain/published-way.ts';
+import { invalid } from '../model/errors.ts';
+import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
+import type { Network } from '../model/network.ts';
+import { queryFlag, queryText } from './query.ts';
+import { parseMoment } from './time-query.ts';
+
+const connectBody = z.looseObject({ Container: z.string(), EndpointConfig: z.looseObject({}).nullish() });
+const disconnectBody = z.looseObject({ Container: z.string(), Force: z.boolean().nullish() });
+const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body ?? {});
+  if (!parsed.success) throw invalid(`invalid request: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+const PREDEFINED = ['bridge', 'host', 'none'];
+
+function matches(filters: Filters, network: Network, inUse: boolean): boolean {
+  const any = (key: string, test: (value: string) => boolean): boolean => {
+    const values = filters.get(key);
+    return values === undefined || [...values].some(test);
+  };
+  const dangling = booleanFilter(filters, 'dangling');
+  return (
+    any('id', (id) => network.id.startsWith(id)) &&
+    any('name', (name) => network.name.includes(name)) &&
+    any('driver', (driver) => network.driver === driver) &&
+    any('scope', (scope) => scope === 'local') &&
+    any('type', (type) => {
+      if (type !== 'custom' && type !== 'builtin') throw invalid(`invalid filter: 'type'='${type}'`);
+      return (type === 'builtin') === PREDEFINED.includes(network.name);
+    }) &&
+    (dangling === undefined || dangling === (!inUse && !PREDEFINED.includes(network.name))) &&
+    labelsMatch(filters, network.labels)
+  );
+}
+
+/** Networks (docs.docker.com/reference/api/engine, "Network"), and the ways of packets to a container. */
+export function networkRoutes(
+  app: FastifyInstance,
+  networks: Networks,
+  connections: ContainerConnections,
+): void {
+  app.get('/networks', async (request) => {
+    const filters = parseFilters(queryText(request.query, 'filters'), [
+      'dangling',
+      'driver',
+      'id',
+      'label',
+      'label!',
+      'name',
+      'scope',
+      'type',
+    ]);
+    return networks
+      .list()
+      .filter((network) => matches(filters, network, networks.endpointsOf(network.id).length > 0))
+      .map((network) => inspectNetwork(network, undefined));
+  });
+
+  app.get('/networks/:id', async (request) => {
+    const network = networks.resolve(refOf(request));
+    const scope = queryText(request.query, 'scope') ?? '';
+    if (scope !== '' && scope !== 'local') networks.resolve('');
+    const inspected = inspectNetwork(network, networks.endpointsOf(network.id));
+    return queryFlag(request.query, 'verbose') ? { ...inspected, Services: {} } : inspected;
+  });
+
+  app.post('/networks/create', async (request, reply) => {
+    const network = networks.create(parseNetworkRequest(request.body));
+    return reply.code(201).send({ Id: network.id, Warning: '' });
+  });
+
+  app.delete('/networks/:id', async (request, reply) => {
+    networks.remove(refOf(request));
+    return reply.code(204).send();
+  });
+
+  app.post('/networks/prune', async (request) => {
+    const filters = parseFilters(queryText(request.query, 'filters'), ['label', 'label!', 'until']);
+    const until = [...(filters.get('until') ?? [])].map((text) =>
+      Number((parseMoment(text) ?? 0n) / 1_000_000n),
+    );
+    const deleted: string[] = [];
+    for (const network of networks.list()) {
+      if (
+        network.driver !== 'bridge' ||
+        network.name === 'bridge' ||
+        networks.endpointsOf(network.id).length > 0
+      )
+        continue;
+      if (!labelsMatch(filters, network.labels) || !until.every((time) => Date.parse(network.created) < time))
+        continue;
+      networks.remove(network.id);
+      deleted.push(network.name);
+    }
+    networks.publishPrune();
+    return { NetworksDeleted: deleted.length > 0 ? deleted : null };
+  });
+
+  app.post('/networks/:id/connect', async (request) => {
+    const { Container: ref, EndpointConfig: settings } = parse(connectBody, request.body);
+    await connections.connect(ref, networks.resolve(refOf(request)), (settings ?? {}) as EndpointSettings);
+  });
+
+  app.post('/networks/:id/disconnect', async (request) => {
+    const { Container: ref, Force: force } = parse(disconnectBody, request.body);
+    await connections.disconnect(ref, networks.resolve(refOf(request)), { force: force ?? false });
+  });
+
+  app.get('/gangway/ways/:id', async (request) => {
+    const { endpoints } = connections.endpointsOf(refOf(request));
+    const steps = endpoints.flatMap((endpoint) => {
+      const network = networks.resolve(endpoint.networkId);
+      if (network.driver !== 'bridge') return [];
+      return endpoint.published.map((published) => explainPublishedPort(network, endpoint, published));
+    });
+    return { steps, text: steps.map(renderSteps).join('\n\n') };
+  });
+}

@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify';
+import { ContainerConnections } from '../engine/container/connections.ts';
+import type { Parts } from '../engine/parts.ts';
+import { containerLifecycleRoutes } from './container-lifecycle.ts';
+import { containerReadRoutes } from './container-read.ts';
+import { containerStreamRoutes } from './container-stream.ts';
+import { eventRoutes } from './events.ts';
+import { execRoutes } from './exec.ts';
+import { imageRoutes } from './images.ts';
+import { networkRoutes } from './networks.ts';
+import { type SystemSources, systemRoutes } from './system.ts';
+import { unsupportedRoutes } from './unsupported.ts';
+import { volumeRoutes } from './volumes.ts';
+
+/** Every route of the API. */
+export function routes(app: FastifyInstance, parts: Parts, system: SystemSources): void {
+  systemRoutes(app, system);
+  eventRoutes(app, parts.events);
+  imageRoutes(app, parts.images, parts.containers);
+  containerReadRoutes(app, parts.lifecycle, parts.execs);
+  containerLifecycleRoutes(app, parts.lifecycle);
+  containerStreamRoutes(app, parts.lifecycle);
+  execRoutes(app, parts.execs);
+  volumeRoutes(app, parts.containers.volumes);
+  networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
+  unsupportedRoutes(app);
+}

@@ -1,0 +1,47 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Change, type Resource, resourceKey } from './resource.ts';
+
+/** Making goes down this list, taking away goes up: namespaces before the links in them, elements after what they name. */
+const ORDER = [
+  'netns',
+  'ruleset',
+  'bridge',
+  'host-port',
+  'veth',
+  'element',
+] as const satisfies readonly Resource['kind'][];
+
+const rank = (resource: Resource): number => ORDER.indexOf(resource.kind);
+
+/** The ruleset is compared by its version alone: the kernel's listing of the text is spelled in its own way. */
+function same(wanted: Resource, observed: Resource): boolean {
+  if (wanted.kind === 'ruleset') return observed.kind === 'ruleset' && wanted.version === observed.version;
+  return isDeepStrictEqual(wanted, observed);
+}
+
+/** The changes that make what is observed into what is wanted: first what must go, then what must come. */
+export function diff(wanted: readonly Resource[], observed: readonly Resource[]): readonly Change[] {
+  const there = new Map(observed.map((resource) => [resourceKey(resource), resource]));
+  const removals = new Map(there);
+  const additions: Change[] = [];
+  for (const resource of wanted) {
+    const key = resourceKey(resource);
+    const before = there.get(key);
+    removals.delete(key);
+    if (before === undefined) additions.push({ op: 'create', resource });
+    else if (!same(resource, before)) additions.push({ op: 'replace', before, resource });
+  }
+  return [
+    ...deletions([...removals.values()]),
+    ...additions.toSorted((a, b) => rank(a.resource) - rank(b.resource)),
+  ];
+}
+
+/** What takes these away, in a safe order. */
+export function deletions(resources: readonly Resource[]): Change[] {
+  return resources.toSorted((a, b) => rank(b) - rank(a)).map((resource) => ({ op: 'delete', resource }));
+}
+
+export function creations(resources: readonly Resource[]): Change[] {
+  return resources.toSorted((a, b) => rank(a) - rank(b)).map((resource) => ({ op: 'create', resource }));
+}

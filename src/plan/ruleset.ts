@@ -1,0 +1,172 @@
+import type { Chain, Field, Match, Rule, Ruleset, SetName } from './rule.ts';
+
+const is = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words });
+const isNot = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words, not: true });
+const inSet = (set: SetName, ...fields: Field[]): Match => ({ kind: 'lookup', fields, set });
+const notInSet = (set: SetName, ...fields: Field[]): Match => ({ kind: 'lookup', fields, set, not: true });
+
+const accept = { kind: 'accept' } as const;
+const drop = { kind: 'drop' } as const;
+const masquerade = { kind: 'masquerade' } as const;
+
+/** nft 1.0.6 wants the transport protocol matched before a key that has an address and a port. */
+const transport = is('l4proto', 'tcp', 'udp', 'sctp');
+
+const published: readonly Rule[] = [
+  {
+    id: 'published-on-address',
+    matches: [transport],
+    verdict: {
+      kind: 'dnat',
+      fields: ['daddr', 'l4proto', 'dport'],
+      map: 'pub_addr',
+      to: 'address-and-port',
+    },
+  },
+  {
+    id: 'published',
+    matches: [transport],
+    verdict: { kind: 'dnat', fields: ['l4proto', 'dport'], map: 'pub_any', to: 'address-and-port' },
+  },
+  {
+    id: 'published-range',
+    matches: [transport],
+    verdict: { kind: 'dnat', fields: ['l4proto', 'dport'], map: 'pub_same', to: 'address' },
+  },
+];
+
+const toPublished = (id: string): Rule => ({
+  id,
+  matches: [is('daddr-type', 'local')],
+  verdict: { kind: 'jump', chain: 'published' },
+});
+
+const chains: readonly Chain[] = [
+  { name: 'published', rules: published },
+  {
+    name: 'guard',
+    base: { type: 'filter', hook: 'prerouting', priority: 'raw' },
+    rules: [
+      // route_localnet on the bridges would let a neighbour of the host reach what listens on 127.0.0.1.
+      {
+        id: 'loopback-guard',
+        matches: [isNot('iifname', 'lo'), is('daddr', '127.0.0.0/8')],
+        verdict: drop,
+      },
+    ],
+  },
+  {
+    name: 'direct',
+    base: { type: 'filter', hook: 'prerouting', priority: 'mangle' },
+    rules: [
+      // After tracking, so that answers to a network without masquerade pass; before NAT, so that only what was
+      // sent to the container's own address is seen.
+      {
+        id: 'direct-access',
+        matches: [
+          inSet('endpoints', 'daddr'),
+          notInSet('home', 'daddr', 'iifname'),
+          isNot('ct-state', 'established', 'related'),
+        ],
+        verdict: drop,
+      },
+    ],
+  },
+  {
+    name: 'prerouting',
+    base: { type: 'nat', hook: 'prerouting', priority: 'dstnat' },
+    rules: [toPublished('from-network')],
+  },
+  {
+    name: 'output',
+    base: { type: 'nat', hook: 'output', priority: 'dstnat' },
+    rules: [toPublished('from-host')],
+  },
+  {
+    name: 'forward',
+    base: { type: 'filter', hook: 'forward', priority: 'filter' },
+    rules: [
+      { id: 'same-network', matches: [inSet('icc', 'iifname', 'oifname')], verdict: accept },
+      { id: 'internal-out', matches: [inSet('internal', 'iifname')], verdict: drop },
+      { id: 'internal-in', matches: [inSet('internal', 'oifname')], verdict: drop },
+      { id: 'answers', matches: [is('ct-state', 'established', 'related')], verdict: accept },
+      {
+        id: 'invalid',
+        matches: [inSet('bridges', 'oifname'), is('ct-state', 'invalid')],
+        verdict: drop,
+      },
+      {
+        id: 'to-published',
+        matches: [inSet('bridges', 'oifname'), is('ct-status', 'dnat')],
+        verdict: accept,
+      },
+      { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
+    ],
+  },
+  {
+    name: 'postrouting',
+    base: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
+    rules: [
+      {
+        id: 'from-loopback',
+        matches: [is('saddr', '127.0.0.0/8'), inSet('bridges', 'oifname')],
+        verdict: masquerade,
+      },
+      // On the source's subnet, not on interfaces: bridge-nf-call-iptables=1 shows other interfaces here.
+      {
+        id: 'hairpin',
+        matches: [is('ct-status', 'dnat'), inSet('home', 'saddr', 'oifname')],
+        verdict: masquerade,
+      },
+      { id: 'stays-home', matches: [inSet('home', 'saddr', 'oifname')], verdict: accept },
+      {
+        id: 'egress-address',
+        matches: [],
+        verdict: { kind: 'snat', fields: ['saddr'], map: 'snat', to: 'address' },
+      },
+      { id: 'egress', matches: [inSet('masquerade', 'saddr')], verdict: masquerade },
+    ],
+  },
+];
+
+/**
+ * The fixed part of the engine's firewall. Networks, endpoints and ports are elements of its sets and maps, never rules:
+ * every packet passes the same few lookups however many there are. No other table is read or changed, and no policy
+ * here is other than accept: what is neither from nor to a bridge of ours is left to others.
+ */
+export const RULESET: Ruleset = {
+  table: 'ip gangway',
+  sets: [
+    // `-p 8080:80`
+    {
+      name: 'pub_any',
+      key: ['inet_proto', 'inet_service'],
+      data: ['ipv4_addr', 'inet_service'],
+      counter: true,
+    },
+    // `-p 127.0.0.1:8080:80`
+    {
+      name: 'pub_addr',
+      key: ['ipv4_addr', 'inet_proto', 'inet_service'],
+      data: ['ipv4_addr', 'inet_service'],
+      counter: true,
+    },
+    // `-p 7000-7050:7000-7050`
+    {
+      name: 'pub_same',
+      key: ['inet_proto', 'inet_service'],
+      data: ['ipv4_addr'],
+      interval: true,
+      counter: true,
+    },
+    { name: 'bridges', key: ['ifname'] },
+    { name: 'icc', key: ['ifname', 'ifname'] },
+    { name: 'internal', key: ['ifname'] },
+    // Which subnet lives behind which bridge.
+    { name: 'home', key: ['ipv4_addr', 'ifname'], interval: true },
+    { name: 'endpoints', key: ['ipv4_addr'] },
+    { name: 'masquerade', key: ['ipv4_addr'], interval: true },
+    { name: 'snat', key: ['ipv4_addr'], data: ['ipv4_addr'], interval: true },
+  ],
+  chains,
+};
