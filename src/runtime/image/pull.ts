@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, system } from '../../model/errors.ts';
 import type { Progress, PullOptions } from '../images.ts';
 import { familiarName, familiarReference, fullName, type Reference } from '../registry/reference.ts';
-import { endpointsFor, type FetchedManifest, RegistryClient } from '../registry/registry-client.ts';
+import {
+  endpointsFor,
+  type FetchedManifest,
+  RegistryClient,
+  RegistryUnreachable,
+} from '../registry/registry-client.ts';
 import type { StoredImage } from './image-index.ts';
 import type { ImageStore } from './image-store.ts';
 import {
@@ -89,7 +94,7 @@ async function firstAnswer(
       return { client, top: await client.manifest(version, options.signal) };
     } catch (error) {
       // The words of a registry that answered say more than those of one that could not be reached.
-      if (failure === undefined || (error instanceof EngineError && error.code !== 'SYSTEM')) failure = error;
+      if (failure === undefined || !(error instanceof RegistryUnreachable)) failure = error;
     }
   }
   throw failure;
@@ -186,7 +191,10 @@ async function fetchBlob(
         if (options.signal?.aborted || error instanceof EngineError || attempt >= DOWNLOAD_TRIES) {
           throw error instanceof EngineError
             ? error
-            : system(error instanceof Error ? error.message : String(error), error);
+            : system(
+                cutOff(error) ? 'unexpected EOF' : error instanceof Error ? error.message : String(error),
+                error,
+              );
         }
         const wait = RETRY_FIRST_MS * 2 ** (attempt - 1);
         progress({
@@ -206,5 +214,9 @@ async function fetchBlob(
     throw error;
   }
 }
+
+/** A body that ends before its length, in the words of Node's fetch or of our own count. */
+const cutOff = (error: unknown): boolean =>
+  error instanceof Error && /^(terminated|unexpected EOF)$/.test(error.message);
 
 const shortId = (blob: ManifestDescriptor): string => blob.digest.slice(7, 19);

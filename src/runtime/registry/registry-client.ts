@@ -34,6 +34,13 @@ export interface BlobStream {
 
 const REGISTRY_TIMEOUT_MS = 30_000;
 
+/** No answer at all: no connection, no TLS. */
+export class RegistryUnreachable extends EngineError {
+  constructor(message: string, cause: unknown) {
+    super('SYSTEM', message, { cause });
+  }
+}
+
 /** One registry, one repository, one set of credentials: a pull makes one and forgets it. OCI distribution spec 1.1. */
 export class RegistryClient {
   readonly #endpoint: RegistryEndpoint;
@@ -130,7 +137,8 @@ export class RegistryClient {
     if (challenge.scheme === 'basic') {
       if (!this.#auth?.username) {
         const verb = init.method === 'HEAD' ? 'Head' : 'Get';
-        throw new EngineError('UNAUTHORIZED', `${verb} "${first.url}": no basic auth credentials`);
+        // Docker's 500: to a 401 its client would answer by asking for a password, whatever its input is.
+        throw system(`${verb} "${first.url}": no basic auth credentials`);
       }
       this.#authorization = this.#basic();
     } else {
@@ -150,7 +158,10 @@ export class RegistryClient {
       return await fetch(url, { ...init, headers });
     } catch (error) {
       if (init.signal?.aborted) throw error;
-      throw system(`${init.method === 'HEAD' ? 'Head' : 'Get'} "${url}": ${causeOf(error)}`, error);
+      throw new RegistryUnreachable(
+        `${init.method === 'HEAD' ? 'Head' : 'Get'} "${url}": ${causeOf(error)}`,
+        error,
+      );
     }
   }
 
