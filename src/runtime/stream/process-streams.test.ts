@@ -58,7 +58,9 @@ test('output goes to the log and, framed, to the client; its end comes with the 
   writeSync(out, 'last');
   closeSync(out);
   closeSync(err);
+  const closedAt = Date.now();
   await drained;
+  assert.ok(Date.now() - closedAt < 1000, 'waited for the timeout, not for the end');
   assert.match(log.text, /^stdout:hello\n(stderr:oops|stdout:last){2}\.$/);
   const bytes = await collect(output);
   assert.deepEqual(bytes.subarray(0, 14), Buffer.from('\x01\0\0\0\0\0\0\x06hello\n', 'latin1'));
