@@ -41,3 +41,18 @@ test('members between the first and the last come side by side', async () => {
   };
   await Promise.all([groups.join('b', enter), groups.join('c', enter)]);
 });
+
+test('the last member leaves only when those on their way have come', async () => {
+  const groups = new ShimGroups(8, () => 'g');
+  await groups.join('a', async () => {});
+  const steps: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const joining = groups.join('b', async () => {
+    await gate.promise;
+    steps.push('joined');
+  });
+  const leaving = groups.leave('a', async () => void steps.push('left'));
+  setImmediate(gate.resolve);
+  await Promise.all([leaving, joining]);
+  assert.deepEqual(steps, ['joined', 'left']);
+});

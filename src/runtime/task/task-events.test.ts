@@ -48,7 +48,7 @@ test('an exit that comes before the answer of the start is reported after it', a
   streams[0]?.exit('c', 'exec', 7);
   events.watch('c', 'exec', 7);
   assert.equal(exits.length, 0);
-  await sleep(1);
+  await new Promise((resolve) => setImmediate(resolve));
   assert.equal(exits[0]?.execId, 'exec');
   events.close();
 });
