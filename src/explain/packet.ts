@@ -114,7 +114,7 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
     }
     case 'dnat':
     case 'snat': {
-      const [address, port] = elements.find(verdict.map, valuesOf(verdict.fields, packet)) ?? [];
+      const [address, port] = elements.find(verdict.map, fieldValues(verdict.fields, packet)) ?? [];
       if (address === undefined) return undefined;
       return {
         kind: verdict.kind,
@@ -129,15 +129,15 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
 function matches(match: Match, elements: Elements, packet: Packet): boolean {
   const hit =
     match.kind === 'lookup'
-      ? elements.find(match.set, valuesOf(match.fields, packet)) !== undefined
-      : match.words.some((word) => covers(word, valueOf(match.field, packet)));
+      ? elements.find(match.set, fieldValues(match.fields, packet)) !== undefined
+      : match.words.some((word) => covers(word, fieldValue(match.field, packet)));
   return hit !== (match.not ?? false);
 }
 
-const valuesOf = (fields: readonly Field[], packet: Packet): readonly string[] =>
-  fields.map((field) => valueOf(field, packet));
+const fieldValues = (fields: readonly Field[], packet: Packet): readonly string[] =>
+  fields.map((field) => fieldValue(field, packet));
 
-function valueOf(field: Field, packet: Packet): string {
+function fieldValue(field: Field, packet: Packet): string {
   switch (field) {
     case 'iifname':
     case 'oifname':

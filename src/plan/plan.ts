@@ -37,8 +37,8 @@ export function planNetwork(network: BridgeNetwork): readonly Resource[] {
     element('home', `${prefix} . ${name}`),
     ...(bridge.icc ? [element('icc', `${name} . ${name}`)] : []),
     ...(internal ? [element('internal', name)] : []),
-    ...(!internal && bridge.egress.mode === 'masquerade' ? [element('masquerade', prefix)] : []),
-    ...(!internal && bridge.egress.mode === 'snat' ? [element('snat', prefix, bridge.egress.to)] : []),
+    ...(!internal && bridge.egress.mode === 'masquerade' ? [element('egress_any', prefix)] : []),
+    ...(!internal && bridge.egress.mode === 'snat' ? [element('egress_to', prefix, bridge.egress.to)] : []),
   ];
 }
 

@@ -63,8 +63,8 @@ export type SetName =
   | 'internal'
   | 'home'
   | 'endpoints'
-  | 'masquerade'
-  | 'snat';
+  | 'egress_any'
+  | 'egress_to';
 
 export type KeyType = 'ipv4_addr' | 'inet_proto' | 'inet_service' | 'ifname';
 

@@ -122,9 +122,9 @@ const chains: readonly Chain[] = [
       {
         id: 'egress-address',
         matches: [],
-        verdict: { kind: 'snat', fields: ['saddr'], map: 'snat', to: 'address' },
+        verdict: { kind: 'snat', fields: ['saddr'], map: 'egress_to', to: 'address' },
       },
-      { id: 'egress', matches: [inSet('masquerade', 'saddr')], verdict: masquerade },
+      { id: 'egress', matches: [inSet('egress_any', 'saddr')], verdict: masquerade },
     ],
   },
 ];
@@ -165,8 +165,8 @@ export const RULESET: Ruleset = {
     // Which subnet lives behind which bridge.
     { name: 'home', key: ['ipv4_addr', 'ifname'], interval: true },
     { name: 'endpoints', key: ['ipv4_addr'] },
-    { name: 'masquerade', key: ['ipv4_addr'], interval: true },
-    { name: 'snat', key: ['ipv4_addr'], data: ['ipv4_addr'], interval: true },
+    { name: 'egress_any', key: ['ipv4_addr'], interval: true },
+    { name: 'egress_to', key: ['ipv4_addr'], data: ['ipv4_addr'], interval: true },
   ],
   chains,
 };
