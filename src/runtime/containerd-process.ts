@@ -120,7 +120,7 @@ export class ContainerdProcess {
       cwd: '/',
       stdio: ['ignore', log, log],
       // A smaller heap target: containerd idles most of the time. Its shims inherit it.
-      env: { PATH: process.env['PATH'] ?? DEFAULT_PATH, GOGC: '50', TMPDIR: process.env['TMPDIR'] ?? '/tmp' },
+      env: { PATH: process.env.PATH ?? DEFAULT_PATH, GOGC: '50', TMPDIR: process.env.TMPDIR ?? '/tmp' },
     });
     closeSync(log);
     this.#child = child;

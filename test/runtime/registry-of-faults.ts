@@ -61,22 +61,32 @@ export class RegistryOfFaults {
     this.requests.push(
       `${request.method} ${url.pathname}${request.headers.range ? ` ${request.headers.range}` : ''}`,
     );
-    if (url.pathname === '/token') return this.#token(request, response);
+    if (url.pathname === '/token') {
+      this.#token(request, response);
+      return;
+    }
     if (this.credentials !== undefined && request.headers.authorization !== 'Bearer good') {
       response.setHeader('www-authenticate', `Bearer realm="http://${this.address}/token",service="faults"`);
-      return refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+      refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+      return;
     }
     const [, name = '', kind = '', version = ''] =
       /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(url.pathname) ?? [];
     if (kind === 'manifests') {
       const manifest = this.manifests.get(`${name}@${version}`);
-      if (manifest === undefined) return refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown');
+      if (manifest === undefined) {
+        refuse(response, 404, 'MANIFEST_UNKNOWN', 'manifest unknown');
+        return;
+      }
       response.writeHead(200, { 'content-type': manifest.type });
       response.end(manifest.bytes);
       return;
     }
     const blob = this.blobs.get(version);
-    if (blob === undefined) return refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown');
+    if (blob === undefined) {
+      refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown');
+      return;
+    }
     this.#blob(request, response, blob);
   }
 
@@ -96,7 +106,10 @@ export class RegistryOfFaults {
       (request.headers.authorization ?? '').replace(/^Basic /, ''),
       'base64',
     ).toString();
-    if (given !== this.credentials) return refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+    if (given !== this.credentials) {
+      refuse(response, 401, 'UNAUTHORIZED', 'authentication required');
+      return;
+    }
     response.end(JSON.stringify({ token: 'good' }));
   }
 }

@@ -41,7 +41,7 @@ export function validateLogConfig({ driver, options }: LogConfig): void {
   for (const name of Object.keys(options)) {
     if (!JSON_FILE_OPTIONS.has(name)) throw invalid(`unknown log opt '${name}' for json-file log driver`);
   }
-  if (options['compress'] === 'true') throw notImplemented('the log option compress');
+  if (options.compress === 'true') throw notImplemented('the log option compress');
   maxSize(options);
   maxFiles(options);
 }
@@ -71,11 +71,11 @@ export function logDetails(
 ): Readonly<Record<string, string>> {
   const details: Record<string, string> = {};
   const names = (text: string | undefined): string[] => (text ?? '').split(',').filter((name) => name !== '');
-  for (const name of names(options['labels'])) {
+  for (const name of names(options.labels)) {
     const value = labels[name];
     if (value !== undefined) details[name] = value;
   }
-  for (const name of names(options['env'])) {
+  for (const name of names(options.env)) {
     const entry = env.find((text) => text.startsWith(`${name}=`));
     if (entry !== undefined) details[name] = entry.slice(name.length + 1);
   }

@@ -21,36 +21,36 @@ export function buildResources(host: HostConfig): Omit<OciResources, 'devices'> 
 
 function buildMemory(host: HostConfig): Record<string, number | boolean> {
   const memory: Record<string, number | boolean> = {};
-  if (host.Memory) memory['limit'] = host.Memory;
-  if (host.MemoryReservation) memory['reservation'] = host.MemoryReservation;
+  if (host.Memory) memory.limit = host.Memory;
+  if (host.MemoryReservation) memory.reservation = host.MemoryReservation;
   // Without a word about swap a limited container gets as much again (docs.docker.com, --memory-swap).
-  if (host.MemorySwap) memory['swap'] = host.MemorySwap;
-  else if (host.Memory) memory['swap'] = host.Memory * 2;
+  if (host.MemorySwap) memory.swap = host.MemorySwap;
+  else if (host.Memory) memory.swap = host.Memory * 2;
   const swappiness = host.MemorySwappiness;
-  if (typeof swappiness === 'number' && swappiness !== -1) memory['swappiness'] = swappiness;
-  if (host.OomKillDisable) memory['disableOOMKiller'] = true;
+  if (typeof swappiness === 'number' && swappiness !== -1) memory.swappiness = swappiness;
+  if (host.OomKillDisable) memory.disableOOMKiller = true;
   return memory;
 }
 
 function buildCpu(host: HostConfig): Record<string, number | string> {
   const cpu: Record<string, number | string> = {};
-  if (host.CpuShares) cpu['shares'] = host.CpuShares;
-  if (host.CpusetCpus) cpu['cpus'] = host.CpusetCpus;
-  if (host.CpusetMems) cpu['mems'] = host.CpusetMems;
+  if (host.CpuShares) cpu.shares = host.CpuShares;
+  if (host.CpusetCpus) cpu.cpus = host.CpusetCpus;
+  if (host.CpusetMems) cpu.mems = host.CpusetMems;
   if (host.NanoCpus) {
-    cpu['period'] = PERIOD;
-    cpu['quota'] = Math.floor((host.NanoCpus * PERIOD) / 1e9);
+    cpu.period = PERIOD;
+    cpu.quota = Math.floor((host.NanoCpus * PERIOD) / 1e9);
   }
-  if (host.CpuPeriod) cpu['period'] = host.CpuPeriod;
-  if (host.CpuQuota) cpu['quota'] = host.CpuQuota;
-  if (host.CpuRealtimePeriod) cpu['realtimePeriod'] = host.CpuRealtimePeriod;
-  if (host.CpuRealtimeRuntime) cpu['realtimeRuntime'] = host.CpuRealtimeRuntime;
+  if (host.CpuPeriod) cpu.period = host.CpuPeriod;
+  if (host.CpuQuota) cpu.quota = host.CpuQuota;
+  if (host.CpuRealtimePeriod) cpu.realtimePeriod = host.CpuRealtimePeriod;
+  if (host.CpuRealtimeRuntime) cpu.realtimeRuntime = host.CpuRealtimeRuntime;
   return cpu;
 }
 
 function buildBlockIo(host: HostConfig): Record<string, unknown> {
   const io: Record<string, unknown> = {};
-  if (host.BlkioWeight) io['weight'] = host.BlkioWeight;
+  if (host.BlkioWeight) io.weight = host.BlkioWeight;
   const set = (name: string, values: readonly object[] | undefined): void => {
     if (values?.length) io[name] = values;
   };

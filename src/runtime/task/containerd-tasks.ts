@@ -104,7 +104,7 @@ export class ContainerdTasks implements Tasks {
   }
 
   async #createRecord(request: TaskRequest, group: string): Promise<void> {
-    const annotations = (request.spec['annotations'] ?? {}) as Readonly<Record<string, string>>;
+    const annotations = (request.spec.annotations ?? {}) as Readonly<Record<string, string>>;
     const container = {
       id: request.id,
       labels: { [GROUP_LABEL]: group },
