@@ -287,12 +287,13 @@ test('events: history, filters and an end in the past', async () => {
   const events = text
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as { Action: string; id: string });
+    .map((line) => JSON.parse(line) as { Action: string; id: string; timeNano: number });
   assert.deepEqual(
     events.map((event) => event.Action),
     ['create', 'start'],
   );
   assert.equal(events[0]?.id, 'c1');
+  assert((events[0]?.timeNano ?? 0) < (events[1]?.timeNano ?? 0));
   assert.equal((await call('GET', '/events?until=1')).text, '');
   assert.deepEqual(JSON.parse((await call('GET', '/events?since=10&until=5')).text), {
     message: '`since` time (10) cannot be after `until` time (5)',

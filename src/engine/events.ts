@@ -5,14 +5,16 @@ type Listener = (event: EventMessage) => void;
 
 /** Docker keeps as many (moby daemon/events: eventsLimit). */
 const HISTORY = 256;
+const SECOND = 1_000_000_000n;
 
 /** The daemon's event stream (`GET /events`), in publication order. */
 export class EventBus {
   readonly #listeners = new Set<Listener>();
   readonly #history: EventMessage[] = [];
+  #last = 0n;
 
   publish(type: EventType, action: string, id: string, attributes: Readonly<Record<string, string>>): void {
-    const nanoseconds = BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n);
+    const nanoseconds = this.#now();
     const event: EventMessage & { status?: string; id?: string; from?: string } = {
       Type: type,
       Action: action,
@@ -30,6 +32,17 @@ export class EventBus {
     this.#history.push(event);
     if (this.#history.length > HISTORY) this.#history.shift();
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** The wall clock in nanoseconds, always a little later than before: clients order events by it. */
+  #now(): bigint {
+    const wall = BigInt(Date.now()) * 1_000_000n;
+    const fine = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+    const isNear = (a: bigint, b: bigint): boolean => a - b < SECOND && b - a < SECOND;
+    // performance.now() does not know when somebody sets the clock.
+    const now = isNear(fine, wall) ? fine : wall;
+    this.#last = now <= this.#last && isNear(now, this.#last) ? this.#last + 1000n : now;
+    return this.#last;
   }
 
   /** @returns a function that ends the subscription */
