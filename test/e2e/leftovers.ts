@@ -23,7 +23,10 @@ export async function takeInventory(namespaces: Namespaces): Promise<Inventory> 
     links: links.map((link) => link.ifname).sort(),
     tables: lines(await inside('nft', 'list', 'tables')),
     rules: lines(await inside('ip', 'rule')),
-    routes: lines(await inside('ip', 'route')),
+    // A bridge of the user's that has lost its last port shows its routes as `linkdown`.
+    routes: lines(await inside('ip', 'route')).map((route) =>
+      route.replace(/( (linkdown|dead))+ *$/, '').trim(),
+    ),
     // Field 5 is the mount point (proc_pid_mountinfo(5)).
     mounts: lines(readFileSync(`/proc/${namespaces.machine}/mountinfo`, 'utf8')).map(
       (line) => line.split(' ')[4] ?? '',

@@ -4,6 +4,7 @@ import {
   formatPrefix,
   type IfName,
   type InterfaceAddress,
+  type Ipv4,
   type Mac,
   type Prefix,
   parseIfName,
@@ -24,6 +25,15 @@ export function randomMac(): Mac {
   const bytes = randomBytes(6);
   bytes[0] = ((bytes[0] ?? 0) & 0xfe) | 0x02;
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':') as Mac;
+}
+
+/**
+ * An endpoint's MAC follows from its address, as Docker's did before 28: the next container with that address answers
+ * at once, because no ARP entry of the host or of a neighbour is stale.
+ */
+export function endpointMac(address: Ipv4): Mac {
+  const octets = address.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'));
+  return ['02', '42', ...octets].join(':') as Mac;
 }
 
 /**

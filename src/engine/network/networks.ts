@@ -26,7 +26,14 @@ import type { DaemonConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Collection, Store } from '../store.ts';
-import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './default-networks.ts';
+import {
+  bridgeName,
+  defaultBridge,
+  endpointMac,
+  fixedNetworks,
+  newId,
+  randomMac,
+} from './default-networks.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { gatewayOf, type NetworkWish } from './network-request.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
@@ -316,7 +323,7 @@ export class Networks implements Networking {
         containerId: request.containerId,
         containerName: request.containerName,
         hostname: request.hostname,
-        mac: request.settings.MacAddress ? parseMac(request.settings.MacAddress) : randomMac(),
+        mac: request.settings.MacAddress ? parseMac(request.settings.MacAddress) : endpointMac(address),
         address: { address, length: network.subnet.length },
         hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
         ifName: freeIfName(siblings),
