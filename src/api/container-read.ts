@@ -6,7 +6,7 @@ import type { Lifecycle } from '../engine/container/lifecycle.ts';
 import { summarize } from '../engine/container/summary.ts';
 import { topRows } from '../engine/container/top.ts';
 import type { Execs } from '../engine/exec/execs.ts';
-import { errors, notImplemented } from '../model/errors.ts';
+import { errors } from '../model/errors.ts';
 import { labelsMatch, parseFilters } from '../model/filters.ts';
 import { queryFlag, queryNumber, queryText } from './query.ts';
 
@@ -52,10 +52,5 @@ export function containerReadRoutes(app: FastifyInstance, lifecycle: Lifecycle, 
     if (!isRunning(container)) throw errors.containerNotRunning(container.id);
     const pids = await containers.platform.tasks.pids(container.id);
     return topRows(pids, queryText(request.query, 'ps_args') ?? '');
-  });
-
-  app.get('/containers/:id/changes', async (request) => {
-    containers.lookUp(refOf(request));
-    throw notImplemented('listing the changes of a root filesystem (docker diff)');
   });
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isRunning } from '../engine/container/container.ts';
 import type { Lifecycle } from '../engine/container/lifecycle.ts';
-import { conflict, invalid, notImplemented, system } from '../model/errors.ts';
+import { conflict, invalid, system } from '../model/errors.ts';
 import { JsonFileLog } from '../runtime/log/json-file-log.ts';
 import { readLogs } from '../runtime/log/log-reader.ts';
 import { parseDetachKeys } from '../runtime/stream/detach-keys.ts';
@@ -98,10 +98,5 @@ export function containerStreamRoutes(app: FastifyInstance, lifecycle: Lifecycle
         connection.end();
       },
     });
-  });
-
-  app.get('/containers/:id/attach/ws', async (request) => {
-    containers.lookUp(refOf(request));
-    throw notImplemented('attaching by websocket');
   });
 }
