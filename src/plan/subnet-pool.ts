@@ -2,7 +2,6 @@ import {
   type InterfaceAddress,
   ipv4ToNumber,
   numberToIpv4,
-  overlaps,
   type Prefix,
   prefixOf,
 } from '../model/address.ts';
@@ -33,20 +32,28 @@ export const DEFAULT_SOURCES: readonly SubnetSource[] = [
   source('10.208.0.0/12', 22),
 ];
 
-/** The first subnet that overlaps nothing in use; undefined when every source is used up. */
+/** The first subnet that overlaps nothing in use; undefined when every source is used up. O(n log n) in what is in use. */
 export function chooseSubnet(
   sources: readonly SubnetSource[],
   inUse: readonly (Prefix | InterfaceAddress)[],
 ): Prefix | undefined {
-  const used = inUse.map(prefixOf);
+  const used = inUse.map(span).toSorted((a, b) => a.first - b.first);
   for (const { base, size } of sources) {
+    const { first, last } = span(base);
     const step = 2 ** (32 - size);
-    const first = ipv4ToNumber(base.address);
-    const end = first + 2 ** (32 - base.length);
-    for (let value = first; value < end; value += step) {
-      const candidate: Prefix = { address: numberToIpv4(value), length: size };
-      if (!used.some((other) => overlaps(candidate, other))) return candidate;
+    let value = first;
+    // From left to right: what is in use pushes the candidate to the next multiple behind it.
+    for (const other of used) {
+      if (other.last < value) continue;
+      if (other.first >= value + step) break;
+      value += Math.ceil((other.last + 1 - value) / step) * step;
     }
+    if (value <= last) return { address: numberToIpv4(value), length: size };
   }
   return undefined;
+}
+
+function span(of: Prefix | InterfaceAddress): { readonly first: number; readonly last: number } {
+  const first = ipv4ToNumber(prefixOf(of).address);
+  return { first, last: first + 2 ** (32 - of.length) - 1 };
 }

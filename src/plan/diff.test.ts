@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { IfName, Ipv4, Mac, NetnsPath } from '../model/address.ts';
+import { creations, deletions, diff } from './diff.ts';
+import { type Change, type Resource, resourceKey } from './resource.ts';
+
+const netns: Resource = { kind: 'netns', path: '/n/a' as NetnsPath };
+const bridge: Resource = {
+  kind: 'bridge',
+  ifName: 'br0' as IfName,
+  mac: '02:00:00:00:00:01' as Mac,
+  mtu: 1500,
+  addresses: [{ address: '10.0.0.1' as Ipv4, length: 24 }],
+  routeLocalnet: true,
+};
+const veth: Resource = {
+  kind: 'veth',
+  hostIfName: 'veth0' as IfName,
+  bridge: 'br0' as IfName,
+  netns: '/n/a' as NetnsPath,
+  ifName: 'eth0' as IfName,
+  mac: '02:00:00:00:00:02' as Mac,
+  mtu: 1500,
+  address: { address: '10.0.0.2' as Ipv4, length: 24 },
+};
+const ruleset: Resource = { kind: 'ruleset', text: 'table ip x { }', version: '1' };
+const held: Resource = { kind: 'host-port', protocol: 'tcp', address: '0.0.0.0' as Ipv4, port: 80 };
+const element: Resource = { kind: 'element', set: 'pub_any', key: 'tcp . 80', value: '10.0.0.2 . 80' };
+const all = [element, veth, held, ruleset, bridge, netns];
+const kinds = (changes: readonly Change[]) => changes.map(({ op, resource }) => `${op} ${resource.kind}`);
+
+test('what is as wanted is left alone, however it is listed', () => {
+  const listed = all.toReversed().map((resource) => structuredClone(resource));
+  assert.deepEqual(diff(all, listed), []);
+  // The kernel lists the text in its own spelling.
+  assert.deepEqual(diff([ruleset], [{ ...ruleset, text: 'table ip x {}' }]), []);
+});
+
+test('things are made after what they stand on, and go before it', () => {
+  const order = ['netns', 'ruleset', 'bridge', 'host-port', 'veth', 'element'];
+  assert.deepEqual(
+    kinds(diff(all, [])),
+    order.map((kind) => `create ${kind}`),
+  );
+  assert.deepEqual(
+    kinds(diff([], all)),
+    order.toReversed().map((kind) => `delete ${kind}`),
+  );
+  assert.deepEqual(creations(all), diff(all, []));
+  assert.deepEqual(deletions(all), diff([], all));
+});
+
+test('what differs is replaced, and knows what it was', () => {
+  const wanted: Resource = { ...bridge, mtu: 1400 };
+  assert.deepEqual(diff([wanted], [bridge]), [{ op: 'replace', before: bridge, resource: wanted }]);
+  const newer: Resource = { ...ruleset, version: '2' };
+  assert.deepEqual(diff([newer], [ruleset]), [{ op: 'replace', before: ruleset, resource: newer }]);
+  const moved: Resource = { ...element, value: '10.0.0.3 . 80' };
+  assert.deepEqual(diff([moved], [element]), [{ op: 'replace', before: element, resource: moved }]);
+});
+
+test('from any state to any other, the changes lead exactly there', () => {
+  for (let from = 0; from < 64; from++) {
+    for (let to = 0; to < 64; to++) {
+      const observed = all.filter((_, i) => from & (1 << i));
+      const wanted = all.filter((_, i) => to & (1 << i));
+      const state = new Map(observed.map((resource) => [resourceKey(resource), resource]));
+      for (const { op, resource } of diff(wanted, observed)) {
+        assert.equal(state.has(resourceKey(resource)), op !== 'create');
+        if (op === 'delete') state.delete(resourceKey(resource));
+        else state.set(resourceKey(resource), resource);
+      }
+      assert.deepEqual(new Set(state.values()), new Set(wanted));
+    }
+  }
+});
