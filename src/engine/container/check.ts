@@ -1,10 +1,11 @@
+import { availableParallelism } from 'node:os';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@docker/node-sdk';
 import { invalid } from '../../model/errors.ts';
 import { networkMode } from './container.ts';
 import { parseSignal } from './signal.ts';
 
 const MINIMUM_MEMORY = 6 * 1024 * 1024;
-const HOSTNAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?$/;
+const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
 
 /**
  * Refuses what cannot work, in Docker's words (moby daemon/container.go verifyContainerSettings, runconfig/hostconfig.go,
@@ -18,15 +19,17 @@ export function checkContainer(
   checkConfig(config);
   checkRestartPolicy(hostConfig);
   checkNetworkMode(config, hostConfig, networks);
-  return checkResources(hostConfig);
+  checkModes(hostConfig);
+  const warnings = checkResources(hostConfig);
+  if (networkMode(hostConfig).kind === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
+    warnings.push('Published ports are discarded when using host network mode');
+  }
+  return warnings;
 }
 
 function checkConfig(config: ContainerConfig): void {
   if (config.WorkingDir && !config.WorkingDir.startsWith('/')) {
     throw invalid(`the working directory '${config.WorkingDir}' is invalid, it needs to be an absolute path`);
-  }
-  if (config.Hostname && (!HOSTNAME.test(config.Hostname) || config.Hostname.length > 63)) {
-    throw invalid(`invalid hostname format: ${config.Hostname}`);
   }
   if (config.StopSignal) parseSignal(config.StopSignal);
   if ((config.StopTimeout ?? 0) < -1) throw invalid('StopTimeout must not be below -1');
@@ -99,7 +102,28 @@ function checkNetworkMode(
   }
 }
 
-function checkResources(hostConfig: HostConfig): readonly string[] {
+function checkModes(hostConfig: HostConfig): void {
+  const { IpcMode: ipc = '', PidMode: pid = '', UTSMode: uts = '', CgroupnsMode: cgroup = '' } = hostConfig;
+  const other = /^container:./;
+  if (!['', 'none', 'private', 'shareable', 'host'].includes(ipc) && !other.test(ipc))
+    throw invalid(`invalid IPC mode: ${ipc}`);
+  if (!['', 'private', 'host'].includes(pid) && !other.test(pid)) throw invalid(`invalid PID mode: ${pid}`);
+  if (!['', 'host'].includes(uts)) throw invalid(`invalid UTS mode: ${uts}`);
+  if (!['', 'private', 'host'].includes(cgroup)) throw invalid(`invalid cgroup namespace mode: ${cgroup}`);
+  const isolation = hostConfig.Isolation || 'default';
+  if (isolation !== 'default')
+    throw invalid(`invalid isolation (${isolation}): linux only supports 'default'`);
+  const runtime = hostConfig.Runtime || 'runc';
+  if (!RUNTIMES.includes(runtime)) throw invalid(`unknown or invalid runtime name: ${runtime}`);
+  for (const { Driver: driver, Capabilities: capabilities = [] } of hostConfig.DeviceRequests ?? []) {
+    const wanted = `[${capabilities.map((set) => `[${set.join(' ')}]`).join(' ')}]`;
+    throw invalid(
+      `could not select device driver ${JSON.stringify(driver ?? '')} with capabilities: ${wanted}`,
+    );
+  }
+}
+
+function checkResources(hostConfig: HostConfig): string[] {
   const warnings: string[] = [];
   const { Memory: memory = 0, MemorySwap: swap = 0, MemoryReservation: reservation = 0 } = hostConfig;
   if (memory !== 0 && memory < MINIMUM_MEMORY) throw invalid('Minimum memory limit allowed is 6MB');
@@ -116,8 +140,13 @@ function checkResources(hostConfig: HostConfig): readonly string[] {
   if ((hostConfig.NanoCpus ?? 0) > 0 && ((hostConfig.CpuPeriod ?? 0) > 0 || (hostConfig.CpuQuota ?? 0) > 0)) {
     throw invalid('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   }
-  if ((hostConfig.NanoCpus ?? 0) < 0)
-    throw invalid('Range of CPUs is from 0.01 to the number of CPUs of the host');
+  const cpus = availableParallelism();
+  const nanoCpus = hostConfig.NanoCpus ?? 0;
+  if (nanoCpus < 0 || nanoCpus > cpus * 1e9) {
+    throw invalid(
+      `range of CPUs is from 0.01 to ${cpus.toFixed(2)}, as there are only ${cpus} CPUs available`,
+    );
+  }
   const period = hostConfig.CpuPeriod ?? 0;
   if (period !== 0 && (period < 1000 || period > 1_000_000)) {
     throw invalid('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig, ImageConfig } from '@docker/node-sdk';
-import { conflict, errors, invalid } from '../../model/errors.ts';
+import { conflict, EngineError, errors, invalid } from '../../model/errors.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
 import { mergeEnvironment } from '../../runtime/spec/environment.ts';
 import type { Platform } from '../engine.ts';
@@ -15,6 +16,7 @@ import {
   eventAttributes,
   initialState,
   isRunning,
+  type MountPoint,
   networkMode,
   type State,
 } from './container.ts';
@@ -131,7 +133,7 @@ export class Containers {
     const wishes = parseMounts({
       hostConfig,
       volumes: Object.keys(config.Volumes ?? {}),
-      mountsOf: (ref) => this.lookUp(ref).mounts,
+      mountsOf: (ref) => this.#mountsOf(ref),
     });
     const name = nameText ? parseName(nameText) : randomName((candidate) => this.#idOfName.has(candidate));
     this.#reserve(name, id);
@@ -178,7 +180,7 @@ export class Containers {
   rename(id: string, nameText: string): void {
     if (nameText === '') throw invalid('Neither old nor new names may be empty');
     const before = this.get(id);
-    const name = parseName(nameText);
+    const name = renamed(nameText);
     if (name === before.name) throw invalid('Renaming a container with the same name as its current name');
     this.#reserve(name, id);
     const after = this.update(id, { name });
@@ -202,6 +204,15 @@ export class Containers {
     return counts;
   }
 
+  /** The fault is in the request, so it is no 404: the docker command would go and pull the image. */
+  #mountsOf(ref: string): readonly MountPoint[] {
+    try {
+      return this.lookUp(ref).mounts;
+    } catch (error) {
+      throw error instanceof EngineError ? invalid(error.message) : error;
+    }
+  }
+
   #imageRef(ref: string | undefined): string {
     if (!ref) throw invalid('no image specified');
     return ref;
@@ -221,6 +232,7 @@ export class Containers {
   #defaultHostname(hostConfig: HostConfig, id: string): string {
     const mode = networkMode(hostConfig);
     if (mode.kind === 'container') return '';
+    if (mode.kind === 'host') return hostname();
     return id.slice(0, 12);
   }
 
@@ -255,6 +267,18 @@ export class Containers {
   }
 }
 
+function renamed(text: string): string {
+  try {
+    return parseName(text);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(
+      error.code,
+      `Error when allocating new name: ${error.message.replace(`(${text})`, `(/${text.replace(/^\//, '')})`)}`,
+    );
+  }
+}
+
 const PREDEFINED = new Set(['bridge', 'host', 'none']);
 
 /** @throws EngineError INVALID_PARAMETER for what only networks of the user's have */
@@ -263,7 +287,9 @@ function checkEndpoint(network: string, settings: EndpointSettings): void {
   const wrong = (reason: string) =>
     invalid(`invalid config for network ${network}: invalid endpoint settings:\n${reason}`);
   if (settings.IPAMConfig?.IPv4Address || settings.IPAMConfig?.IPv6Address) {
-    throw wrong('user-specified IP address is supported on user-defined networks only');
+    throw wrong(
+      '* user specified IP address is supported on user defined networks only\n* user specified IP address is supported only when connecting to networks with user configured subnets',
+    );
   }
   if ((settings.Aliases ?? []).length > 0) {
     throw wrong('network-scoped aliases are only supported for user-defined networks');

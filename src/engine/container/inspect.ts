@@ -12,7 +12,15 @@ export interface InspectFacts {
   readonly size?: { readonly rw: number; readonly rootfs: number };
 }
 
-export function dockerMount(mount: MountPoint): DockerMount {
+/** `--tmpfs` is told in `HostConfig.Tmpfs` alone. */
+export function listedMounts(container: Container): DockerMount[] {
+  const { Tmpfs: tmpfs = {} } = container.hostConfig;
+  return container.mounts
+    .filter((mount) => mount.type !== 'tmpfs' || !(mount.destination in tmpfs))
+    .map(dockerMount);
+}
+
+function dockerMount(mount: MountPoint): DockerMount {
   return {
     Type: mount.type,
     ...(mount.name === undefined ? {} : { Name: mount.name }),
@@ -66,7 +74,8 @@ export function inspectContainer(
     ResolvConfPath: started && ownFiles ? join(directory, 'resolv.conf') : '',
     HostnamePath: started && ownFiles ? join(directory, 'hostname') : '',
     HostsPath: started && ownFiles ? join(directory, 'hosts') : '',
-    LogPath: (hostConfig.LogConfig?.Type ?? 'json-file') === 'json-file' ? containers.logPath(id) : '',
+    LogPath:
+      started && (hostConfig.LogConfig?.Type ?? 'json-file') === 'json-file' ? containers.logPath(id) : '',
     Name: `/${container.name}`,
     RestartCount: container.restartCount,
     Driver: 'overlayfs',
@@ -78,7 +87,7 @@ export function inspectContainer(
     HostConfig: dockerHostConfig(container, daemon.cgroupParent),
     GraphDriver: { Name: 'overlayfs', Data: graphData(facts.rootfs) },
     ...(facts.size && { SizeRw: facts.size.rw, SizeRootFs: facts.size.rootfs }),
-    Mounts: container.mounts.filter((mount) => mount.type !== 'tmpfs').map(dockerMount),
+    Mounts: listedMounts(container),
     Config: {
       Hostname: '',
       Domainname: '',
@@ -137,22 +146,34 @@ function dockerHostConfig(container: Container, cgroupParent: string): object {
   return {
     Binds: null,
     ContainerIDFile: '',
+    LogConfig: {},
+    NetworkMode: 'bridge',
+    PortBindings: {},
+    RestartPolicy: {},
+    AutoRemove: false,
     VolumeDriver: '',
     VolumesFrom: null,
+    ConsoleSize: [0, 0],
     CapAdd: null,
     CapDrop: null,
+    CgroupnsMode: 'host',
     Dns: [],
     DnsOptions: [],
     DnsSearch: [],
     ExtraHosts: null,
     GroupAdd: null,
+    IpcMode: 'private',
     Cgroup: '',
     Links: null,
     OomScoreAdj: 0,
     PidMode: '',
+    Privileged: false,
+    PublishAllPorts: false,
+    ReadonlyRootfs: false,
     SecurityOpt: null,
     UTSMode: '',
     UsernsMode: '',
+    ShmSize: 0,
     Runtime: 'runc',
     Isolation: '',
     CpuShares: 0,
@@ -183,6 +204,8 @@ function dockerHostConfig(container: Container, cgroupParent: string): object {
     CpuPercent: 0,
     IOMaximumIOps: 0,
     IOMaximumBandwidth: 0,
+    MaskedPaths: null,
+    ReadonlyPaths: null,
     ...hostConfig,
     CgroupParent: hostConfig.CgroupParent ?? (cgroupParent === '/gangway' ? '' : cgroupParent),
   };

@@ -34,7 +34,7 @@ export function launchSpec(
     id: container.id,
     config,
     hostConfig,
-    hostname: container.config.Hostname ?? '',
+    hostname: hostnameOf(containers, container),
     user,
     host,
     defaultUlimits: Object.values(daemon.defaultUlimits),
@@ -53,6 +53,12 @@ export function launchSpec(
     cgroupParent: daemon.cgroupParent,
   };
   return buildSpec(input);
+}
+
+/** With another's network namespace comes its name (moby daemon/container_operations.go, initializeNetworking). */
+function hostnameOf(containers: Containers, container: Container): string {
+  const joined = joinsContainer(container);
+  return (joined === undefined ? container : containers.lookUp(joined)).config.Hostname ?? '';
 }
 
 function specMount(point: Container['mounts'][number]): SpecMount {

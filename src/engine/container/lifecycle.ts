@@ -123,16 +123,19 @@ export class Lifecycle {
     const message = error instanceof Error ? error.message : String(error);
     const { exitCode, badRequest } = startFailure(message);
     const fromRuntime = /^failed to (create|start) task/.test(message);
+    const { status } = this.containers.get(id).state;
     const container = this.containers.update(id, {
       state: {
-        status: this.containers.get(id).state.status === 'created' ? 'created' : 'exited',
+        status: status === 'created' ? 'created' : 'exited',
         pid: 0,
         exitCode: fromRuntime ? exitCode : 128,
         error: message,
-        ...(fromRuntime ? { finishedAt: new Date().toISOString() } : {}),
+        ...(status === 'created' ? {} : { finishedAt: new Date().toISOString() }),
       },
     });
-    this.#waiters.ended(id, { statusCode: container.state.exitCode, error: message });
+    // Who waits for a run that never was is not told: dockerd's `next-exit` is of a process.
+    if (status === 'restarting')
+      this.#waiters.ended(id, { statusCode: container.state.exitCode, error: message });
     if (container.hostConfig.AutoRemove) this.#discard(id, { volumes: true });
     if (fromRuntime && badRequest) return invalid(message);
     return error instanceof EngineError ? error : system(message, error);
@@ -256,13 +259,21 @@ export class Lifecycle {
     if (container.state.status === 'paused') await this.unpause(container.id).catch(() => undefined);
   }
 
+  #toKill(ref: string, signalText: string): { readonly container: Container; readonly signal: number } {
+    try {
+      const container = this.containers.lookUp(ref);
+      const signal = parseSignal(signalText || 'SIGKILL');
+      if (!isRunning(container)) throw errors.containerNotRunning(container.id);
+      return { container, signal };
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      throw new EngineError(error.code, `cannot kill container: ${ref}: ${error.message}`);
+    }
+  }
+
   /** @throws EngineError CONFLICT when it does not run, INVALID_PARAMETER for an unknown signal */
   async kill(ref: string, signalText: string): Promise<void> {
-    const container = this.containers.lookUp(ref);
-    const signal = parseSignal(signalText || 'SIGKILL');
-    if (!isRunning(container)) {
-      throw conflict(`cannot kill container: ${ref}: container ${container.id} is not running`);
-    }
+    const { container, signal } = this.#toKill(ref, signalText);
     this.containers.update(container.id, { manuallyStopped: true });
     if (signal !== SIGKILL) return this.#signal(container, signal);
     const ended = this.#waiters.wait(container.id, 'next-exit');

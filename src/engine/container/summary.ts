@@ -1,7 +1,7 @@
 import type { ContainerSummary, PortSummary } from '@docker/node-sdk';
 import type { Container } from './container.ts';
 import type { Containers } from './containers.ts';
-import { dockerMount, settingsOf } from './inspect.ts';
+import { listedMounts, settingsOf } from './inspect.ts';
 
 /** `5 seconds`, `About a minute`, `2 hours`… (docker/go-units HumanDuration). @param ms not negative */
 export function humanDuration(ms: number): string {
@@ -69,7 +69,7 @@ export function summarize(
     Status: statusText(container, Date.now()),
     HostConfig: { NetworkMode: container.hostConfig.NetworkMode ?? 'bridge' },
     NetworkSettings: { Networks: settings.Networks ?? {} },
-    Mounts: container.mounts.filter((mount) => mount.type !== 'tmpfs').map(dockerMount),
+    Mounts: listedMounts(container),
   };
 }
 

@@ -48,6 +48,12 @@ export async function updateContainer(
       throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
     }
     const warnings = checkContainer(container.config, hostConfig, {});
+    const swap = container.hostConfig.MemorySwap ?? 0;
+    if (wanted.Memory && wanted.Memory > swap && !wanted.MemorySwap) {
+      throw conflict(
+        `Cannot update container ${id}: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time`,
+      );
+    }
     if (isRunning(container)) {
       await containers.platform.tasks.update(
         id,

@@ -70,7 +70,7 @@ export class Execs {
     if ((config.Cmd ?? []).length === 0) throw invalid('no exec command specified');
     if (config.DetachKeys) parseDetachKeys(config.DetachKeys);
     if (container.state.status === 'paused') {
-      throw conflict(`container ${ref} is paused, unpause the container before exec`);
+      throw conflict(`Container ${ref} is paused, unpause the container before exec`);
     }
     if (container.state.status !== 'running') throw errors.containerNotRunning(container.id);
     const exec: Exec = {

@@ -53,7 +53,11 @@ export function parseMounts(wishes: MountWishes): readonly MountWish[] {
     own.add(wish.destination);
     byTarget.set(wish.destination, wish);
   };
-  for (const bind of hostConfig.Binds ?? []) add(parseBind(bind));
+  const driver = hostConfig.VolumeDriver || 'local';
+  for (const bind of hostConfig.Binds ?? []) {
+    const wish = parseBind(bind);
+    add(wish.type === 'volume' ? { ...wish, driver } : wish);
+  }
   for (const mount of hostConfig.Mounts ?? []) add(parseMount(mount));
   for (const [target, options] of Object.entries(hostConfig.Tmpfs ?? {})) {
     add({
@@ -62,7 +66,7 @@ export function parseMounts(wishes: MountWishes): readonly MountWish[] {
       readOnly: false,
       mode: '',
       propagation: '',
-      options,
+      options: checkTmpfs(options),
     });
   }
   for (const path of wishes.volumes) {
@@ -76,10 +80,27 @@ export function parseMounts(wishes: MountWishes): readonly MountWish[] {
         propagation: '',
         copyUp: true,
         anonymous: true,
+        driver,
       });
     }
   }
   return [...byTarget.values()];
+}
+
+const TMPFS_FLAGS =
+  'defaults ro rw suid nosuid dev nodev exec noexec sync async dirsync remount mand nomand atime noatime diratime nodiratime bind rbind unbindable runbindable private rprivate shared rshared slave rslave relatime norelatime strictatime nostrictatime'.split(
+    ' ',
+  );
+const TMPFS_VALUES = ['mode', 'uid', 'gid', 'size', 'nr_inodes', 'nr_blocks', 'mpol'];
+
+/** moby/sys mount.MergeTmpfsOptions. @throws EngineError INVALID_PARAMETER */
+function checkTmpfs(options: string): string {
+  for (const option of options.split(',').filter(Boolean)) {
+    const [name = '', value] = option.split('=');
+    if (TMPFS_FLAGS.includes(name)) continue;
+    if (value === undefined || !TMPFS_VALUES.includes(name)) throw invalid(`invalid tmpfs option "${name}"`);
+  }
+  return options;
 }
 
 function targetOf(path: string, spec: string): string {

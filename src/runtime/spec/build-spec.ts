@@ -27,10 +27,10 @@ export interface SpecInput extends ProcessInput {
   readonly cgroupParent?: string;
 }
 
-const MASKED =
+export const MASKED =
   `/proc/asound /proc/acpi /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list
   /proc/timer_stats /proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap`.split(/\s+/);
-const READONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
+export const READONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger'.split(' ');
 
 /**
  * The OCI spec dockerd 28 would write for this container. Pure but for the numbers of block devices named in blkio
