@@ -38,6 +38,7 @@ for _ in $(seq 20); do
 done
 sockets=$(find "$EXEC_ROOT" "$DATA_ROOT" -xdev -name address -path '*runtime.v2.task*' -exec cat {} + -exec echo \; 2>/dev/null | sed 's#unix://#\n#g' | sed -n 's#^/#/#p' || true)
 for pid in $(running containerd-shim); do finish "$pid" 0; done
+for pid in $(running fifo-keeper.sh) $(running bash); do [ "$pid" = $$ ] || case $(tr '\0' ' ' <"/proc/$pid/cmdline") in *fifo-keeper.sh*) finish "$pid" 20 ;; esac; done
 for pid in $(running containerd); do finish "$pid" 200; done
 for socket in $sockets; do rm -f "$socket"; done
 rmdir /run/containerd/s /run/containerd 2>/dev/null || true
@@ -52,6 +53,7 @@ nft list tables 2>/dev/null | sed -n 's/^table \([a-z]*\) \(gangway.*\)/\1 \2/p'
   while read -r family table; do nft delete table "$family" "$table" || true; done
 
 groups | while read -r group; do rmdir "$group" 2>/dev/null || true; done
-find /sys/fs/cgroup -depth -type d -name "$CGROUP_PARENT" -exec rmdir {} + 2>/dev/null || true
+# Only empty ones go: rmdir refuses where a process is.
+find /sys/fs/cgroup -depth -type d \( -name "$CGROUP_PARENT" -o -path "*/$CGROUP_PARENT/*" \) -exec rmdir {} \; 2>/dev/null || true
 rm -f "$PIDFILE"
 rm -rf --one-file-system "$DATA_ROOT" "$EXEC_ROOT"

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Images } from '../runtime/images.ts';
+import type { FifoKeeper } from '../runtime/stream/fifo-keeper.ts';
 import type { Tasks } from '../runtime/tasks.ts';
 import type { DaemonConfig } from './config.ts';
 import type { EventBus } from './events.ts';
@@ -21,4 +22,5 @@ export interface Platform extends Foundation {
   readonly images: Images;
   readonly tasks: Tasks;
   readonly networking: Networking;
+  readonly fifoKeeper: FifoKeeper;
 }

@@ -5,6 +5,7 @@ import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import { ImageStore, type ImageUsers } from '../runtime/image/image-store.ts';
 import { probeHostFeatures } from '../runtime/spec/host-features.ts';
+import { FifoKeeper } from '../runtime/stream/fifo-keeper.ts';
 import { ContainerdTasks } from '../runtime/task/containerd-tasks.ts';
 import type { DaemonConfig } from './config.ts';
 import { Containers } from './container/containers.ts';
@@ -73,7 +74,9 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   undo(() => images.close());
   await images.load();
   const networking = new Networks({ config, log, store, events, kernel });
-  const platform = { config, log, store, events, kernel, images, tasks, networking };
+  const fifoKeeper = new FifoKeeper(join(config.execRoot, 'fifo-keeper'), log);
+  undo(() => fifoKeeper.release());
+  const platform = { config, log, store, events, kernel, images, tasks, networking, fifoKeeper };
   containers = new Containers(platform);
   let execs: Execs | undefined;
   const lifecycle = new Lifecycle(

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { FifoKeeper } from './stream/fifo-keeper.ts';
 import type { StdioPaths } from './tasks.ts';
 
 /** One attached client of a process. */
@@ -16,8 +17,8 @@ export interface AttachClient {
 
 /**
  * The three streams of one process (a container's first, or an exec's): FIFOs on disk that outlive the daemon.
- * Output goes to the log (when there is one) and to every attached client; a slow client never blocks the process
- * or the log.
+ * Output goes to the log (when there is one) and to every attached client. A client that is 1 MiB behind makes the
+ * process wait, as dockerd does, so that a pipeline gets every byte; one that takes nothing for five minutes is cut off.
  */
 export interface ProcessStreams {
   readonly paths: StdioPaths;
@@ -36,6 +37,8 @@ export interface StreamsOptions {
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
   readonly log?: LogWriter;
+  /** Holds the outputs open while no daemon runs; an exec's need none. */
+  readonly keeper?: FifoKeeper;
   /** `Tasks.closeStdin` of this process. Called again after a pause when it rejects: the process may not exist yet. */
   readonly closeStdin?: () => Promise<void>;
 }

@@ -37,6 +37,7 @@ export class Streams {
       stdin: config.OpenStdin ?? false,
       stdinOnce: config.StdinOnce ?? false,
       log,
+      keeper: this.#containers.platform.fifoKeeper,
       closeStdin: () => tasks.closeStdin(id, ''),
     });
     this.#open.set(id, { streams, log });

@@ -36,6 +36,7 @@ class FifoStreams implements ProcessStreams {
     };
     const names = options.terminal ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
     this.#outputs = names.map((name) => new OutputFifo(path(name), (chunk) => this.#deliver(name, chunk)));
+    for (const output of this.#outputPaths()) options.keeper?.hold(output);
     this.#input = options.stdin ? new InputFifo(path('stdin')) : undefined;
   }
 
@@ -52,6 +53,7 @@ class FifoStreams implements ProcessStreams {
 
   drained(): Promise<void> {
     if (this.#closed) return Promise.resolve();
+    if (this.#drained === undefined) this.#dropKept();
     this.#drained ??= Promise.all(this.#outputs.map((output) => output.drain(DRAIN_MS))).then(() => {
       this.#options.log?.flush();
       this.#endAttachments();
@@ -62,12 +64,21 @@ class FifoStreams implements ProcessStreams {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#drained === undefined) this.#dropKept();
     this.#options.log?.flush();
     this.#endAttachments();
     for (const output of this.#outputs) output.close();
     this.#input?.close();
     for (const name of ['stdin', 'stdout', 'stderr'])
       rmSync(join(this.#options.directory, name), { force: true });
+  }
+
+  #outputPaths(): readonly string[] {
+    return [this.paths.stdout, this.paths.stderr].filter((path) => path !== undefined);
+  }
+
+  #dropKept(): void {
+    for (const path of this.#outputPaths()) this.#options.keeper?.drop(path);
   }
 
   #deliver(stream: 'stdout' | 'stderr', chunk: Buffer): void {
