@@ -49,7 +49,7 @@ export function parsePortWishes(
   const wishes: PortWish[] = [];
   for (const [key, list] of Object.entries(bindings)) {
     const { port, protocol } = parseContainerPort(key);
-    for (const { HostIp: ip = '', HostPort: hostPort = '' } of list.length > 0 ? list : [{}]) {
+    for (const { HostIp: ip = '', HostPort: hostPort = '' } of list?.length ? list : [{}]) {
       const hostPorts = parseHostPorts(hostPort);
       if (ip.includes(':')) throw notImplemented(`publishing on the IPv6 address ${ip}`);
       const hostIp = ip === '' ? hostBinding : parseIpv4(ip);

@@ -1,11 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import {
   CACHE,
   CHECKOUT,
+  cgroupParent,
   daemonCommand,
+  findCgroups,
   forgetReference,
   IS_GANGWAY,
   MACHINES,
@@ -225,6 +236,21 @@ export class Machine implements AsyncDisposable {
       process.kill(pid, 'SIGKILL');
     }
     const { directory } = this;
+    const cgroups = findCgroups(cgroupParent(directory));
+    // Containers are in namespaces of their own: their cgroups tell them.
+    const inContainers = (): string[] =>
+      cgroups.flatMap((path) =>
+        readdirSync(path, { recursive: true, encoding: 'utf8' })
+          .filter((name) => name.endsWith('cgroup.procs'))
+          .flatMap((name) => readFileSync(join(path, name), 'utf8').split('\n').filter(Boolean)),
+      );
+    await until('all containers to end', () => {
+      const pids = new Set(inContainers());
+      for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+      return pids.size === 0 || undefined;
+    });
+    for (const path of cgroups)
+      await run(['find', path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
     const script = `
       nft flush ruleset
       for link in $(ip -o link show type bridge | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'); do ip link del $link; done

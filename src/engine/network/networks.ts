@@ -20,7 +20,7 @@ import { AddressPool } from '../../plan/ipam.ts';
 import { plan, planEndpoint, planNetwork, planSandbox } from '../../plan/plan.ts';
 import { PortAllocator } from '../../plan/port-allocator.ts';
 import { parsePortWishes } from '../../plan/port-spec.ts';
-import type { Resource } from '../../plan/resource.ts';
+import type { HostPortResource, Resource } from '../../plan/resource.ts';
 import { chooseSubnet, DEFAULT_SOURCES, type SubnetSource } from '../../plan/subnet-pool.ts';
 import type { DaemonConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
@@ -270,8 +270,7 @@ export class Networks implements Networking {
           foreign.add(key);
           continue;
         }
-        const where = `${resource.address}:${resource.port}/${resource.protocol}`;
-        throw this.#external(request, '', `failed to bind host port ${where}: address already in use`);
+        throw error instanceof HostPortTaken ? error.cause : error;
       }
     }
   }
@@ -346,14 +345,15 @@ export class Networks implements Networking {
       this.#endpointRecords.delete(id);
       this.#ports.release(published);
       this.#pools.get(network.id)?.release(address);
-      if (error instanceof HostPortTaken) throw error;
       if (error instanceof KernelError && error.resource?.kind === 'host-port') {
-        const { address: ip, port, protocol } = error.resource;
-        throw this.#external(
+        const refused = this.#external(
           request,
           id,
-          `failed to bind host port ${ip}:${port}/${protocol}: ${errnoWords(error.errno)}`,
+          bindWords(error.resource, published, address, error.errno),
         );
+        throw error instanceof HostPortTaken
+          ? new HostPortTaken(error.message, error.errno, error.resource, { cause: refused })
+          : refused;
       }
       if (error instanceof EngineError && error.code === 'SYSTEM')
         throw this.#external(request, id, error.message);
@@ -539,6 +539,25 @@ export class Networks implements Networking {
 function freeIfName(siblings: readonly EndpointRecord[]): IfName {
   const taken = new Set(siblings.map((endpoint) => endpoint.ifName as string));
   for (let i = 0; ; i++) if (!taken.has(`eth${i}`)) return `eth${i}` as IfName;
+}
+
+/** Docker's words: `failed to bind host port for 0.0.0.0:8080:172.17.0.2:80/tcp: address already in use`. */
+function bindWords(
+  held: HostPortResource,
+  published: readonly PublishedPort[],
+  address: Ipv4,
+  errno: string,
+): string {
+  const { port, protocol } = held;
+  const ports = published.find(
+    (each) =>
+      each.protocol === protocol &&
+      each.hostIp === held.address &&
+      each.hostPorts.first <= port &&
+      port <= each.hostPorts.last,
+  );
+  const inside = ports === undefined ? port : ports.containerPorts.first + port - ports.hostPorts.first;
+  return `failed to bind host port for ${held.address}:${port}:${address}:${inside}/${protocol}: ${errnoWords(errno)}`;
 }
 
 function errnoWords(errno: string): string {
