@@ -71,6 +71,7 @@ export class FakeKernel implements Kernel {
       localAddresses: ['127.0.0.1'],
       ephemeralPorts: { first: 32768, last: 60999 },
       uplinkMtu: 1500,
+      bridgeFirewall: true,
       ...this.#host,
     };
   }

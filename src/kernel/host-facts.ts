@@ -33,6 +33,7 @@ export function hostFacts(routes: RouteSocket): HostFacts {
     localAddresses: addresses.map((address) => address.address),
     ephemeralPorts: ephemeralPorts(),
     uplinkMtu: links.find((link) => link.index === uplink)?.mtu ?? DEFAULT_MTU,
+    bridgeFirewall: readSysctl('net/bridge/bridge-nf-call-iptables') === '1',
   };
 }
 

@@ -45,6 +45,8 @@ export interface HostFacts {
   readonly ephemeralPorts: { readonly first: number; readonly last: number };
   /** MTU of the interface that carries the default route; 1500 without one. */
   readonly uplinkMtu: number;
+  /** The firewall sees what a bridge hands on between its ports (br_netfilter, `bridge-nf-call-iptables`). */
+  readonly bridgeFirewall: boolean;
 }
 
 export class KernelError extends Error {

@@ -102,5 +102,6 @@ function vethOf(link: Link, names: ReadonlyMap<number, string>, other: InnerLink
       length: address?.length ?? 0,
     },
     ...(other?.gateway === undefined ? {} : { gateway: other.gateway }),
+    ...(link.isolated && { isolated: true }),
   };
 }

@@ -58,6 +58,7 @@ export const IFLA = {
   INFO_SLAVE_KIND: 4,
   INFO_SLAVE_DATA: 5,
   BRPORT_MODE: 4,
+  BRPORT_ISOLATED: 33,
   BR_STP_STATE: 5,
   VETH_INFO_PEER: 1,
 } as const;
@@ -84,6 +85,8 @@ export interface Link {
   readonly peer: number;
   /** Of a bridge port: frames may leave where they came in. */
   readonly hairpin: boolean;
+  /** A bridge port that exchanges frames only with the bridge itself and ports that are not isolated. */
+  readonly isolated: boolean;
 }
 
 export interface Route {
@@ -268,6 +271,7 @@ function parseLink(answer: NetlinkMessage): Link {
     master: number(IFLA.MASTER),
     peer: number(IFLA.LINK),
     hairpin: port.get(IFLA.BRPORT_MODE)?.readUInt8(0) === 1,
+    isolated: port.get(IFLA.BRPORT_ISOLATED)?.readUInt8(0) === 1,
   };
 }
 

@@ -98,7 +98,11 @@ function connectToBridge(routes: RouteSocket, veth: VethResource, bridge: number
     nested(
       IFLA.LINKINFO,
       attribute(IFLA.INFO_SLAVE_KIND, text('bridge')),
-      nested(IFLA.INFO_SLAVE_DATA, attribute(IFLA.BRPORT_MODE, u8(1))),
+      nested(
+        IFLA.INFO_SLAVE_DATA,
+        attribute(IFLA.BRPORT_MODE, u8(1)),
+        attribute(IFLA.BRPORT_ISOLATED, u8(veth.isolated ? 1 : 0)),
+      ),
     ),
   ]);
 }

@@ -46,11 +46,17 @@ export function planSandbox(sandbox: Sandbox): NetnsResource {
   return { kind: 'netns', path: sandbox.path };
 }
 
-/** An endpoint's veth pair, its published ports and the host ports they hold. */
+/**
+ * An endpoint's veth pair, its published ports and the host ports they hold.
+ * @param bridgeFirewall the firewall sees traffic inside a bridge, and keeps endpoints apart (`icc=false`); where it
+ * does not, the bridge does. Not always the bridge: with br_netfilter a translated packet to a neighbour is handed on
+ * between the ports too, and would not reach a port that the neighbour publishes.
+ */
 export function planEndpoint(
   network: BridgeNetwork,
   endpoint: Endpoint,
   netns: NetnsPath,
+  bridgeFirewall = true,
 ): readonly Resource[] {
   return [
     ...endpoint.published.flatMap(planHostPorts),
@@ -64,6 +70,7 @@ export function planEndpoint(
       mtu: network.bridge.mtu,
       address: endpoint.address,
       ...(endpoint.gateway === undefined ? {} : { gateway: endpoint.gateway }),
+      ...(network.bridge.icc || bridgeFirewall ? {} : { isolated: true }),
     },
     element('endpoints', endpoint.address.address),
     ...endpoint.published.flatMap((port) => planPublished(endpoint, port)),
@@ -100,6 +107,7 @@ export interface Model {
   readonly networks: readonly Network[];
   readonly sandboxes: readonly Sandbox[];
   readonly endpoints: readonly Endpoint[];
+  readonly bridgeFirewall: boolean;
 }
 
 /** Everything that must be in the kernel, in an order in which it can be made. */
@@ -117,7 +125,9 @@ export function plan(model: Model): readonly Resource[] {
     ...model.endpoints.flatMap((endpoint) => {
       const network = bridges.get(endpoint.networkId);
       const path = paths.get(endpoint.sandboxId);
-      return network === undefined || path === undefined ? [] : planEndpoint(network, endpoint, path);
+      return network === undefined || path === undefined
+        ? []
+        : planEndpoint(network, endpoint, path, model.bridgeFirewall);
     }),
   ];
 }

@@ -11,7 +11,7 @@ export interface PortWish {
 }
 
 export type PortBindings = Readonly<
-  Record<string, readonly { readonly HostIp?: string; readonly HostPort?: string }[]>
+  Record<string, readonly { readonly HostIp?: string; readonly HostPort?: string }[] | null>
 >;
 
 /** `80/tcp`, `53/udp`, `80`. @throws EngineError INVALID_PARAMETER in Docker's words */

@@ -42,6 +42,8 @@ export interface VethResource {
   readonly address: InterfaceAddress;
   /** Default route inside, when this is the sandbox's gateway endpoint. */
   readonly gateway?: Ipv4;
+  /** The bridge hands nothing on between isolated ports. */
+  readonly isolated?: true;
 }
 
 /** The fixed part of the engine's nftables table: chains, rules, and the empty maps and sets. There is one. */

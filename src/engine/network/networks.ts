@@ -68,6 +68,7 @@ export class Networks implements Networking {
   readonly #endpoints = new Map<string, EndpointRecord[]>();
   readonly #pools = new Map<string, AddressPool>();
   readonly #ports: PortAllocator;
+  readonly #bridgeFirewall: boolean;
   readonly #sources: readonly SubnetSource[];
 
   constructor(options: NetworksOptions) {
@@ -81,7 +82,9 @@ export class Networks implements Networking {
     this.#endpointRecords = options.store.collection('endpoints');
     const pools = options.config.network.defaultAddressPools;
     this.#sources = pools.length > 0 ? pools : DEFAULT_SOURCES;
-    this.#ports = new PortAllocator(options.kernel.host().ephemeralPorts);
+    const host = options.kernel.host();
+    this.#ports = new PortAllocator(host.ephemeralPorts);
+    this.#bridgeFirewall = host.bridgeFirewall;
     this.#load();
   }
 
@@ -333,7 +336,7 @@ export class Networks implements Networking {
         settings: request.settings,
       };
       this.#endpointRecords.put(id, endpoint);
-      this.#kernel.apply(creations(planEndpoint(network, endpoint, sandbox.path)));
+      this.#kernel.apply(creations(planEndpoint(network, endpoint, sandbox.path, this.#bridgeFirewall)));
       this.#append(endpoint);
       this.#events.publish('network', 'connect', network.id, {
         container: request.containerId,
@@ -385,7 +388,8 @@ export class Networks implements Networking {
     const resources: Resource[] = whole ? [planSandbox(sandbox)] : [];
     for (const endpoint of endpoints) {
       const network = this.#networks.get(endpoint.networkId);
-      if (network?.driver === 'bridge') resources.push(...planEndpoint(network, endpoint, sandbox.path));
+      if (network?.driver !== 'bridge') continue;
+      resources.push(...planEndpoint(network, endpoint, sandbox.path, this.#bridgeFirewall));
     }
     const failures = this.#kernel.tearDown(deletions(resources));
     for (const failure of failures) {
@@ -445,6 +449,7 @@ export class Networks implements Networking {
       networks: this.list(),
       sandboxes: [...this.#sandboxes.values()],
       endpoints: [...this.#endpoints.values()].flat(),
+      bridgeFirewall: this.#bridgeFirewall,
     });
     const changes = diff(wanted, this.#kernel.observe());
     // A host port that somebody took meanwhile must not undo anything else.
