@@ -35,6 +35,12 @@ export interface MachineOptions {
   readonly prepare?: (machine: Machine) => Promise<void>;
 }
 
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {}
+}
+
 /** What a request to the API brought. */
 export interface Answer {
   readonly status: number;
@@ -233,7 +239,7 @@ export class Machine implements AsyncDisposable {
   async reboot(): Promise<void> {
     const keep = new Set([...this.#helpers].map((child) => child.pid));
     for (const pid of processesInside(this.namespaces).filter((each) => !keep.has(each))) {
-      process.kill(pid, 'SIGKILL');
+      killQuietly(pid);
     }
     const { directory } = this;
     const cgroups = findCgroups(cgroupParent(directory));
@@ -246,7 +252,7 @@ export class Machine implements AsyncDisposable {
       );
     await until('all containers to end', () => {
       const pids = new Set(inContainers());
-      for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+      for (const pid of pids) killQuietly(Number(pid));
       return pids.size === 0 || undefined;
     });
     for (const path of cgroups)
@@ -285,9 +291,7 @@ export class Machine implements AsyncDisposable {
       }
     } finally {
       for (const pid of processesInside(this.namespaces)) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {}
+        killQuietly(pid);
       }
       for (const holder of this.namespaces.holders) holder.kill('SIGKILL');
       await sleep(100);
