@@ -57,7 +57,6 @@ export interface Chain {
 export type SetName =
   | 'pub_any'
   | 'pub_addr'
-  | 'pub_same'
   | 'bridges'
   | 'icc'
   | 'internal'
@@ -73,7 +72,7 @@ export interface SetDefinition {
   readonly key: readonly KeyType[];
   /** Present: a map. */
   readonly data?: readonly KeyType[];
-  /** Keys are prefixes or ranges. Updates cost O(elements): only for what is per network or per large range. */
+  /** Keys are prefixes. Updates cost O(elements): only for what is per network. */
   readonly interval?: true;
   /** Elements count their connections. */
   readonly counter?: true;

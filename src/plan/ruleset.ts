@@ -28,11 +28,6 @@ const published: readonly Rule[] = [
     matches: [transport],
     verdict: { kind: 'dnat', fields: ['l4proto', 'dport'], map: 'pub_any', to: 'address-and-port' },
   },
-  {
-    id: 'published-range',
-    matches: [transport],
-    verdict: { kind: 'dnat', fields: ['l4proto', 'dport'], map: 'pub_same', to: 'address' },
-  },
 ];
 
 const toPublished = (id: string): Rule => ({
@@ -149,14 +144,6 @@ export const RULESET: Ruleset = {
       name: 'pub_addr',
       key: ['ipv4_addr', 'inet_proto', 'inet_service'],
       data: ['ipv4_addr', 'inet_service'],
-      counter: true,
-    },
-    // `-p 7000-7050:7000-7050`
-    {
-      name: 'pub_same',
-      key: ['inet_proto', 'inet_service'],
-      data: ['ipv4_addr'],
-      interval: true,
       counter: true,
     },
     { name: 'bridges', key: ['ifname'] },
