@@ -1,19 +1,12 @@
 import { background, must } from '../test/e2e/process.ts';
 import { CHECKOUT, type Contestant, HOST } from './contestant.ts';
+import { median } from './median.ts';
 
 export const milliseconds = async (body: () => Promise<unknown>): Promise<number> => {
   const begin = performance.now();
   await body();
   return performance.now() - begin;
 };
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] ?? Number.NaN)
-    : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
-}
 
 /** Half the distance between the quartiles, as a share of the median: how much a figure of this run can be trusted. */
 export function spread(values: readonly number[]): number {

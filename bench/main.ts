@@ -2,6 +2,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import { Contestant } from './contestant.ts';
 import { endpointCost } from './endpoint.ts';
 import * as figures from './figures.ts';
+import { median } from './median.ts';
 
 /** `npm run bench`: Gangway beside the reference engines, interleaved, in under ten minutes. */
 const ROUNDS = Number(process.env.ROUNDS ?? 15);
@@ -57,9 +58,9 @@ try {
   console.log(`${''.padEnd(32)}${heading.map((name) => name.padStart(COLUMN)).join('')}`);
 
   const plain = await interleaved('run', ROUNDS, figures.runTrue);
-  row('docker run --rm busybox true', plain.map(figures.median), ' ms');
+  row('docker run --rm busybox true', plain.map(median), ' ms');
   const published = await interleaved('run -p', ROUNDS, figures.runPublished);
-  row('the same with -p 8080:80', published.map(figures.median), ' ms');
+  row('the same with -p 8080:80', published.map(median), ' ms');
 
   const one = await interleaved(
     'one port',
@@ -74,7 +75,7 @@ try {
   });
   row(
     'a range of ports, beyond one',
-    many.map((values, index) => figures.median(values) - figures.median(one[index] ?? [])),
+    many.map((values, index) => median(values) - median(one[index] ?? [])),
     ' ms',
   );
   row('  processes for it', processes, '');
@@ -107,17 +108,17 @@ try {
     3,
     async (engine) => (await loads[engines.indexOf(engine)]?.connections(2)) ?? Number.NaN,
   );
-  row('connections/s, published port', connections.map(figures.median), '');
+  row('connections/s, published port', connections.map(median), '');
   const gigabits = await interleaved(
     'throughput',
     3,
     async (engine) => (await loads[engines.indexOf(engine)]?.gigabits(2)) ?? Number.NaN,
   );
-  row('Gbit/s, published port', gigabits.map(figures.median), '', 1);
+  row('Gbit/s, published port', gigabits.map(median), '', 1);
   for (const load of loads) await load.end();
 
   const cost = await endpointCost();
-  console.log(`\nOur own network work for an endpoint with one published port (attach): ${cost}`);
+  console.log(`\nGangway's own network work, ${cost}.`);
   const noise = Math.max(...plain.map(figures.spread));
   console.log(
     `Medians of ${ROUNDS} interleaved rounds on ${availableParallelism()} cores; half the quartile distance of ` +
