@@ -1,6 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { ContainerConnections } from '../engine/container/connections.ts';
+import { Archive } from '../engine/container/files/archive.ts';
 import type { Parts } from '../engine/parts.ts';
+import { containerArchiveRoutes } from './container-archive.ts';
 import { containerLifecycleRoutes } from './container-lifecycle.ts';
 import { containerReadRoutes } from './container-read.ts';
 import { containerStreamRoutes } from './container-stream.ts';
@@ -20,6 +22,7 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   containerReadRoutes(app, parts.lifecycle, parts.execs);
   containerLifecycleRoutes(app, parts.lifecycle);
   containerStreamRoutes(app, parts.lifecycle);
+  containerArchiveRoutes(app, new Archive(parts.containers));
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));

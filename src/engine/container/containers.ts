@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerConfig, EndpointSettings, HostConfig, ImageConfig } from '@docker/node-sdk';
 import { conflict, EngineError, errors, invalid } from '../../model/errors.ts';
+import type { Mount } from '../../runtime/images.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
 import { mergeEnvironment } from '../../runtime/spec/environment.ts';
 import type { Platform } from '../engine.ts';
@@ -137,6 +138,7 @@ export class Containers {
     });
     const name = nameText ? parseName(nameText) : randomName((candidate) => this.#idOfName.has(candidate));
     this.#reserve(name, id);
+    const volumesMade: string[] = [];
     try {
       mkdirSync(this.directory(id), { recursive: true, mode: 0o710 });
       const container: Container = {
@@ -148,12 +150,12 @@ export class Containers {
         config: { ...config, Hostname: config.Hostname || this.#defaultHostname(hostConfig, id) },
         hostConfig,
         networks,
-        mounts: realize(wishes, this.volumes),
+        mounts: realize(wishes, this.volumes, volumesMade),
         state: initialState,
         restartCount: 0,
         manuallyStopped: false,
       };
-      await images.prepareRootfs(image, id);
+      markRootfs(await images.prepareRootfs(image, id));
       this.#records.put(id, container);
       this.#remember(container);
       this.publish(container, 'create');
@@ -161,6 +163,7 @@ export class Containers {
     } catch (error) {
       this.#idOfName.delete(name);
       rmSync(this.directory(id), { recursive: true, force: true });
+      for (const volume of volumesMade) this.volumes.remove(volume, { force: true });
       await images.removeRootfs(id).catch(() => undefined);
       throw error;
     }
@@ -294,6 +297,14 @@ function checkEndpoint(network: string, settings: EndpointSettings): void {
   if ((settings.Aliases ?? []).length > 0) {
     throw wrong('network-scoped aliases are only supported for user-defined networks');
   }
+}
+
+/** The empty file by which programs know that they are in a container (moby daemon/initlayer). */
+function markRootfs(rootfs: readonly Mount[]): void {
+  const [layer] = rootfs;
+  const upper = layer?.options.find((text) => text.startsWith('upperdir='))?.slice('upperdir='.length);
+  const top = upper ?? (layer?.type === 'bind' ? layer.source : undefined);
+  if (top !== undefined) writeFileSync(join(top, '.dockerenv'), '', { mode: 0o755, flag: 'a' });
 }
 
 /** The image's config under the request's (moby runconfig: merge). */

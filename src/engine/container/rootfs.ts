@@ -15,6 +15,7 @@ export async function withRootfs<T>(
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   try {
     for (const { source, type, options } of rootfs) mount(source, directory, type, 0, options);
+    mount('none', directory, 'none', 0, ['rprivate']);
     try {
       return await body(directory);
     } finally {
