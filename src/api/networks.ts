@@ -30,7 +30,7 @@ function matches(filters: Filters, network: Network, inUse: boolean): boolean {
     const values = filters.get(key);
     return values === undefined || [...values].some(test);
   };
-  const dangling = booleanFilter(filters, 'dangling');
+  const dangling = danglingFilter(filters);
   return (
     any('id', (id) => network.id.startsWith(id)) &&
     any('name', (name) => network.name.includes(name)) &&
@@ -43,6 +43,15 @@ function matches(filters: Filters, network: Network, inUse: boolean): boolean {
     (dangling === undefined || dangling === (!inUse && !PREDEFINED.includes(network.name))) &&
     labelsMatch(filters, network.labels)
   );
+}
+
+/** @throws EngineError in Docker's words for this one filter */
+function danglingFilter(filters: Filters): boolean | undefined {
+  try {
+    return booleanFilter(filters, 'dangling');
+  } catch {
+    throw invalid(`invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`);
+  }
 }
 
 /** Networks (docs.docker.com/reference/api/engine, "Network"), and the ways of packets to a container. */
@@ -114,8 +123,9 @@ export function networkRoutes(
   });
 
   app.post('/networks/:id/disconnect', async (request) => {
-    const { Container: ref, Force: force } = parse(disconnectBody, request.body);
-    await connections.disconnect(ref, networks.resolve(refOf(request)), { force: force ?? false });
+    // `Force` is for endpoints whose container is gone; there are none here, an endpoint goes with its container.
+    const { Container: ref } = parse(disconnectBody, request.body);
+    await connections.disconnect(ref, networks.resolve(refOf(request)));
   });
 
   app.get('/gangway/ways/:id', async (request) => {

@@ -1,5 +1,5 @@
 import type { EndpointSettings } from '@docker/node-sdk';
-import { forbidden, invalid } from '../../model/errors.ts';
+import { EngineError, forbidden, invalid, system } from '../../model/errors.ts';
 import type { Endpoint, Network } from '../../model/network.ts';
 import { type Container, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -23,13 +23,13 @@ export class ContainerConnections {
     const { id } = containers.lookUp(ref);
     await containers.locked(id, async () => {
       const container = containers.get(id);
-      checkMode(container, network);
       if (container.networks[network.name] !== undefined) {
         throw forbidden(`endpoint with name ${container.name} already exists in network ${network.name}`);
       }
+      checkMode(container, network);
       if (network.name === 'bridge' && (settings.Aliases ?? []).length > 0) {
         throw invalid(
-          'invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks',
+          'invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks',
         );
       }
       const before = container.networks;
@@ -39,25 +39,24 @@ export class ContainerConnections {
         this.#lifecycle.network.attach(connected, network.name);
       } catch (error) {
         containers.update(id, { networks: before });
-        throw error;
+        throw causeAlone(error);
       }
     });
   }
 
-  /** @throws EngineError FORBIDDEN when it is not connected */
-  async disconnect(ref: string, network: Network, options: { readonly force: boolean }): Promise<void> {
+  /** @throws EngineError SYSTEM when it is not connected */
+  async disconnect(ref: string, network: Network): Promise<void> {
     const { containers } = this.#lifecycle;
     const { id } = containers.lookUp(ref);
     await containers.locked(id, async () => {
       const container = containers.get(id);
       if (networkMode(container.hostConfig).kind === 'host') {
-        throw forbidden(
+        throw invalid(
           'cannot disconnect container from host network - container was created in host network mode',
         );
       }
       if (container.networks[network.name] === undefined) {
-        if (options.force) return;
-        throw forbidden(`container ${id} is not connected to network ${network.name}`);
+        throw system(`container ${id} is not connected to network ${network.name}`);
       }
       if (isRunning(container)) this.#lifecycle.network.detach(container, network);
       const { [network.name]: _gone, ...networks } = container.networks;
@@ -68,18 +67,24 @@ export class ContainerConnections {
 
 function checkMode(container: Container, network: Network): void {
   const mode = networkMode(container.hostConfig);
-  if (mode.kind === 'host' || network.driver === 'host') {
-    throw forbidden(
-      'cannot connect container to host network - container must be created in host network mode',
-    );
-  }
-  if (mode.kind === 'container')
-    throw forbidden(
+  if (mode.kind === 'host' || mode.kind === 'container')
+    throw invalid(
       'container sharing network namespace with another container or host cannot be connected to any other network',
     );
+  if (network.driver === 'host')
+    throw invalid(
+      'cannot connect container to host network - container must be created in host network mode',
+    );
   if (mode.kind === 'none' || network.driver === 'null') {
-    throw forbidden(
+    throw invalid(
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );
   }
+}
+
+/** What dockerd says before the cause when a container starts, it does not say when one is connected. */
+function causeAlone(error: unknown): unknown {
+  if (!(error instanceof EngineError)) return error;
+  const words = /^(?:failed to set up container networking|invalid config for network [^:]+): /;
+  return new EngineError(error.code, error.message.replace(words, ''), { cause: error });
 }

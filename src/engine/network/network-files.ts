@@ -55,7 +55,7 @@ function resolvConf(request: NetworkFilesRequest, config: NetworkConfig): string
   const resolved =
     stub.nameservers.length === 1 && stub.nameservers[0] === RESOLVED_STUB && existsSync(RESOLVED_CONF);
   const path = resolved ? RESOLVED_CONF : HOST_RESOLV_CONF;
-  return containerResolvConf(resolved ? parseResolvConf(readText(path)) : stub, path, given);
+  return containerResolvConf(resolved ? parseResolvConf(readText(path)) : stub, path, request.mode, given);
 }
 
 function parseExtraHost(text: string, hostGateway: string): HostsEntry {

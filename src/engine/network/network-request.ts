@@ -11,8 +11,18 @@ import {
   parseIpv4,
   parsePrefix,
 } from '../../model/address.ts';
-import { EngineError, invalid, notFound, notImplemented } from '../../model/errors.ts';
+import {
+  type EngineError,
+  forbidden,
+  invalid,
+  notFound,
+  notImplemented,
+  system,
+} from '../../model/errors.ts';
 import type { BridgeSettings } from '../../model/network.ts';
+import { AddressPool } from '../../plan/ipam.ts';
+
+const PREDEFINED = new Set(['bridge', 'host', 'none', 'default']);
 
 const map = z.record(z.string(), z.string()).nullish();
 const body = z.looseObject({
@@ -66,12 +76,12 @@ export function parseNetworkRequest(given: unknown): NetworkWish {
   const parsed = body.safeParse(given ?? {});
   if (!parsed.success) throw invalid(`invalid network config:\n${z.prettifyError(parsed.error)}`);
   const request = parsed.data;
-  if (request.Name.trim() === '') throw invalid('invalid network name: name is empty');
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(request.Name)) {
-    throw invalid(
-      `invalid network name: "${request.Name}" includes invalid characters, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
-    );
+  if (request.Name.trim() === '') throw invalid('invalid name: name is empty');
+  if (PREDEFINED.has(request.Name)) {
+    throw forbidden(`operation is not permitted on predefined ${request.Name} network `);
   }
+  if ((request.Scope ?? 'local') === 'swarm')
+    throw forbidden('cannot create a swarm scoped network when swarm is not active');
   checkDriver(request.Driver ?? 'bridge');
   if (request.ConfigOnly || request.ConfigFrom?.Network) throw notImplemented('a config-only network');
   if (request.Ingress) throw notImplemented('an ingress network');
@@ -80,7 +90,7 @@ export function parseNetworkRequest(given: unknown): NetworkWish {
   const ipamDriver = request.IPAM?.Driver || 'default';
   if (ipamDriver !== 'default') throw notFound(`plugin "${ipamDriver}" not found`);
   const configs = request.IPAM?.Config ?? [];
-  if (configs.length > 1) throw notImplemented('more than one subnet on a network');
+  if (configs.length > 1) throw forbidden("bridge driver doesn't support multiple subnets");
   const [config] = configs;
   return {
     name: request.Name,
@@ -105,7 +115,7 @@ function checkDriver(driver: string): void {
   }
   if (driver === 'macvlan' || driver === 'ipvlan') throw notImplemented(`the network driver ${driver}`);
   if (driver === 'host' || driver === 'null') {
-    throw new EngineError('FORBIDDEN', `only one instance of "${driver}" network is allowed`);
+    throw forbidden(`only one instance of "${driver}" network is allowed`);
   }
   throw notFound(`plugin "${driver}" not found`);
 }
@@ -138,7 +148,7 @@ function parseIpam(given: {
   const { range, gateway } = given;
   const subnet = given.subnet === undefined ? undefined : attempt(() => cidr('subnet', given.subnet ?? ''));
   if (given.subnet === undefined && (range !== undefined || gateway !== undefined)) {
-    wrong.push('every ip-range or gateway must have a corresponding subnet');
+    wrong.push('invalid subnet : invalid CIDR block notation');
   }
   const outside = (what: string, text: string, of: string) =>
     `invalid ${what} ${text}: parent subnet ${subnet && formatPrefix(subnet)} doesn't contain ${of}`;
@@ -177,8 +187,19 @@ function parseIpam(given: {
 const flag = (name: string, text: string): boolean => {
   if (/^(1|t|true)$/i.test(text)) return true;
   if (/^(0|f|false)$/i.test(text)) return false;
-  throw invalid(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax (option ${name})`);
+  throw unparsed(name, text, `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
 };
+
+const unparsed = (name: string, value: string, why: string): EngineError =>
+  invalid(`failed to parse ${name} value: ${value} (${why})`);
+
+function address(name: string, value: string): Ipv4 {
+  try {
+    return parseIpv4(value);
+  } catch {
+    throw unparsed(name, value, 'nil ip');
+  }
+}
 
 /** `com.docker.network.*` (docs.docker.com, "Bridge network driver", "Options"). */
 function parseOptions(options: Readonly<Record<string, string>>): NetworkWish['bridge'] {
@@ -195,17 +216,19 @@ function parseOptions(options: Readonly<Record<string, string>>): NetworkWish['b
         if (!flag(name, value)) settings.egress = { mode: 'none' };
         break;
       case 'bridge.host_binding_ipv4':
-        settings.hostBinding = parseIpv4(value);
+        settings.hostBinding = address(name, value);
         break;
       case 'driver.mtu': {
         const mtu = Number(value);
-        if (!/^\d+$/.test(value) || mtu < 68 || mtu > 65_535)
-          throw invalid(`invalid MTU: ${value} (68 to 65535)`);
+        if (!/^[-+]?\d+$/.test(value))
+          throw unparsed(name, value, `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
+        // The least an IPv4 link may have is 68 (RFC 791), the most a bridge has is 65535.
+        if (mtu < 68 || mtu > 65_535) throw invalid(`invalid MTU number: ${mtu}`);
         settings.mtu = mtu;
         break;
       }
       case 'host_ipv4':
-        settings.egress = { mode: 'snat', to: parseIpv4(value) };
+        settings.egress = { mode: 'snat', to: address(name, value) };
         break;
       default:
         // dockerd keeps what it does not know; what it does know and we do not is said.
@@ -215,7 +238,25 @@ function parseOptions(options: Readonly<Record<string, string>>): NetworkWish['b
   return settings;
 }
 
-/** `.1` of the subnet, unless the user chose one. */
+/** The first address of the subnet that a host may have, unless the user chose one. */
 export function gatewayOf(subnet: Prefix, chosen: Ipv4 | undefined): InterfaceAddress {
-  return { address: chosen ?? numberToIpv4(ipv4ToNumber(subnet.address) + 1), length: subnet.length };
+  const first = ipv4ToNumber(subnet.address) + (subnet.length < 31 ? 1 : 0);
+  return { address: chosen ?? numberToIpv4(first), length: subnet.length };
+}
+
+/** @throws EngineError SYSTEM when the gateway or a reserved address is one that no host can have, or has two owners */
+export function checkReserved(subnet: Prefix, gateway: Ipv4, aux: Readonly<Record<string, Ipv4>>): void {
+  const pool = new AddressPool(subnet, undefined, []);
+  const unusable = new Set(subnet.length < 31 ? edges(subnet) : []);
+  const free = (address: Ipv4): boolean => !unusable.has(address) && pool.take(address) === 'taken';
+  if (!free(gateway)) throw system(`failed to allocate gateway (${gateway}): Address already in use`);
+  for (const [name, address] of Object.entries(aux)) {
+    if (!free(address))
+      throw system(`failed to allocate secondary ip address (${name}:${address}): Address already in use`);
+  }
+}
+
+function edges(subnet: Prefix): readonly Ipv4[] {
+  const first = ipv4ToNumber(subnet.address);
+  return [subnet.address, numberToIpv4(first + 2 ** (32 - subnet.length) - 1)];
 }

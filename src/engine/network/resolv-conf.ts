@@ -23,6 +23,8 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 const isLoopback = (address: string): boolean => /^127\./.test(address) || address === '::1';
+const hasNdots = (options: readonly string[]): boolean =>
+  options.some((option) => option.startsWith('ndots:'));
 const isIpv6 = (address: string): boolean => address.includes(':');
 
 /** moby's, where nothing usable is left (libnetwork resolvconf). */
@@ -32,10 +34,12 @@ const FALLBACK = ['8.8.8.8', '8.8.4.4'];
  * `/etc/resolv.conf` of a container that has no name server of the engine's: the host's, without servers that the
  * container cannot reach, under what user and daemon say (libnetwork internal/resolvconf, TransformForLegacyNw).
  * @param path of the host's file, for the comment
+ * @param mode whose namespace the container is in
  */
 export function containerResolvConf(
   host: ResolvConf,
   path: string,
+  mode: 'own' | 'host',
   given: {
     readonly dns: readonly string[];
     readonly search: readonly string[];
@@ -43,12 +47,14 @@ export function containerResolvConf(
   },
 ): string {
   const overrides: string[] = [];
-  let nameservers = host.nameservers.filter((server) => !isLoopback(server) && !isIpv6(server));
+  // In the host's own namespace its servers are reached as they are.
+  let nameservers = [...host.nameservers];
+  if (mode === 'own') nameservers = nameservers.filter((server) => !isLoopback(server) && !isIpv6(server));
   let usedDefault = false;
   if (given.dns.length > 0) {
     nameservers = [...given.dns];
     overrides.push('nameservers');
-  } else if (nameservers.length === 0) {
+  } else if (nameservers.length === 0 && mode === 'own') {
     nameservers = FALLBACK;
     usedDefault = true;
   }
@@ -59,8 +65,10 @@ export function containerResolvConf(
     overrides.push('search');
   }
   let options = [...host.options];
+  let ndots = hasNdots(options) ? 'host' : undefined;
   if (given.options.length > 0) {
     options = [...given.options];
+    ndots = hasNdots(options) ? 'override' : undefined;
     overrides.push('options');
   }
   return [
@@ -72,9 +80,10 @@ export function containerResolvConf(
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
     ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
     '',
-    `# Based on host file: '${path}' (legacy)`,
+    `# Based on host file: '${path}'${mode === 'own' ? ' (legacy)' : ''}`,
     ...(usedDefault ? ['# Used default nameservers.'] : []),
     `# Overrides: [${overrides.join(' ')}]`,
+    ...(ndots === undefined ? [] : [`# Option ndots from: ${ndots}`]),
     '',
   ].join('\n');
 }
