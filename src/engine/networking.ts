@@ -12,7 +12,7 @@ export interface AttachRequest {
   readonly network: Network;
   /** What the user gave for this network (`NetworkingConfig.EndpointsConfig[name]`). */
   readonly settings: EndpointSettings;
-  /** `HostConfig.PortBindings`; only the endpoint with the default route publishes. */
+  /** `HostConfig.PortBindings`; only the endpoint with the default route publishes (by `gw-priority`, then name). */
   readonly portBindings: Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[]>>;
   /** `80/tcp`…, from the image and `--expose`. */
   readonly exposedPorts: readonly string[];

@@ -28,10 +28,14 @@ test('an entry is found by any of its addresses, before and after translation', 
   assert.ok(!touches('10.9.1.3')(connection));
 });
 
-test('a published port is the destination before translation', () => {
-  assert.ok(cameFor(17, 5353)(connection));
-  assert.ok(!cameFor(6, 5353)(connection));
-  assert.ok(!cameFor(17, 4000)(connection));
+test('a published port is the destination before translation, and leads to where the answer comes from', () => {
+  const port = (first: number, last = first) => ({ first, last });
+  assert.ok(cameFor(17, port(5353), '10.9.1.3')(connection));
+  assert.ok(cameFor(17, port(5350, 5360), '10.9.1.3')(connection));
+  assert.ok(!cameFor(17, port(5353), '10.9.1.2')(connection));
+  assert.ok(!cameFor(6, port(5353), '10.9.1.3')(connection));
+  assert.ok(!cameFor(17, port(4000), '10.9.1.3')(connection));
+  assert.ok(!cameFor(17, port(5354, 5360), '10.9.1.3')(connection));
 });
 
 test('the delete request names the original tuple and the id', () => {

@@ -46,9 +46,22 @@ export function touches(address: string): ConnectionFilter {
     at(original.source) || at(original.destination) || at(reply.source) || at(reply.destination);
 }
 
-/** Connections that came for this port before translation. @param protocol an IP protocol number */
-export function cameFor(protocol: number, port: number): ConnectionFilter {
-  return ({ original }) => original.protocol === protocol && original.destinationPort === port;
+/**
+ * Connections that came for one of these ports before translation, but for those that lead to `leadsTo` already.
+ * @param protocol an IP protocol number
+ */
+export function cameFor(
+  protocol: number,
+  ports: { readonly first: number; readonly last: number },
+  leadsTo: string,
+): ConnectionFilter {
+  const right = ipv4(leadsTo);
+  return ({ original: { protocol: of, destinationPort: port }, reply }) =>
+    of === protocol &&
+    port !== undefined &&
+    port >= ports.first &&
+    port <= ports.last &&
+    !(reply.source?.equals(right) ?? false);
 }
 
 /**

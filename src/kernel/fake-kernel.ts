@@ -97,8 +97,12 @@ export class FakeKernel implements Kernel {
     this.forgotten.push(address);
   }
 
-  forgetPublished(protocol: Protocol, port: number): void {
-    this.forgotten.push(`${protocol} ${port}`);
+  forgetPublished(
+    protocol: Protocol,
+    ports: { readonly first: number; readonly last: number },
+    leadsTo: string,
+  ): void {
+    this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
   }
 
   close(): void {

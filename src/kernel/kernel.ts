@@ -31,8 +31,15 @@ export interface Kernel {
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: string): void;
-  /** Deletes conntrack entries that came for this host port: a UDP client would else go on to where it led before. In the background. */
-  forgetPublished(protocol: Protocol, port: number): void;
+  /**
+   * Deletes conntrack entries that came for these host ports and lead elsewhere than to `leadsTo`: a UDP client would
+   * else go on to where the port led before. In the background.
+   */
+  forgetPublished(
+    protocol: Protocol,
+    ports: { readonly first: number; readonly last: number },
+    leadsTo: string,
+  ): void;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
 }

@@ -93,8 +93,12 @@ export class LinuxKernel implements Kernel {
     void forget(touches(address));
   }
 
-  forgetPublished(protocol: Protocol, port: number): void {
-    void forget(cameFor(PROTOCOL_NUMBERS[protocol], port));
+  forgetPublished(
+    protocol: Protocol,
+    ports: { readonly first: number; readonly last: number },
+    leadsTo: string,
+  ): void {
+    void forget(cameFor(PROTOCOL_NUMBERS[protocol], ports, leadsTo));
   }
 
   close(): void {

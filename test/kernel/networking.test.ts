@@ -177,6 +177,20 @@ for (const bridgeNetfilter of ['1', '0']) {
   });
 }
 
+test('on two networks: the ports stay published when the one with the default route is left', async () => {
+  run('both', 'other', { '80/tcp': [{ HostPort: '5050' }] });
+  run('both', 'bridge', { '80/tcp': [{ HostPort: '5050' }] });
+  const server = await serve(inside('both'), '0.0.0.0', 80);
+  for (const left of ['bridge', 'other']) {
+    assert.equal(await call(outside.path, HOST, 5050), CLIENT, `before leaving ${left}`);
+    assert.equal(await call(inside('both'), CLIENT, 80), HOST);
+    networks.detach('both', networks.resolve(left).id);
+  }
+  await assert.rejects(call(outside.path, HOST, 5050));
+  server.close();
+  networks.closeSandbox('both');
+});
+
 test('a restart changes nothing in the kernel', () => {
   const before = kernel.observe();
   networks = start();

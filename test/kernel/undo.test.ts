@@ -180,7 +180,7 @@ test('connections of an address that is gone are forgotten, and only those', asy
   assert.equal(await forget(touches('10.88.0.2')), 0);
   assert.ok((await forget(touches('127.0.0.1'))) > 0);
   kernel.forgetConnections('10.88.0.2');
-  kernel.forgetPublished('udp', 6000);
+  kernel.forgetPublished('udp', { first: 6000, last: 6000 }, '10.88.0.2');
   server.close();
   assert.deepEqual(kernel.tearDown(removeAll([...base, ...endpoint])), []);
   nothingLeft();

@@ -63,7 +63,7 @@ export class ContainerNetwork {
       this.#containers.platform.networking.closeSandbox(container.id);
   }
 
-  /** The network of `NetworkMode` first: it carries the default route. */
+  /** The network of `NetworkMode` first: it is `eth0`. */
   attachRequests(container: Container): readonly AttachRequest[] {
     const first = container.hostConfig.NetworkMode ?? 'bridge';
     const names = Object.keys(container.networks).toSorted(

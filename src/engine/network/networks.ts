@@ -12,7 +12,7 @@ import {
   parseIpv4,
   parseMac,
 } from '../../model/address.ts';
-import { conflict, EngineError, errors, forbidden, invalid, system } from '../../model/errors.ts';
+import { EngineError, errors, forbidden, invalid, system } from '../../model/errors.ts';
 import type { BridgeNetwork, Network, Sandbox } from '../../model/network.ts';
 import type { PublishedPort } from '../../model/port.ts';
 import { creations, deletions, diff } from '../../plan/diff.ts';
@@ -34,8 +34,9 @@ import {
   newId,
   randomMac,
 } from './default-networks.ts';
+import { bestGateway } from './gateway-order.ts';
 import { writeNetworkFiles } from './network-files.ts';
-import { gatewayOf, type NetworkWish } from './network-request.ts';
+import { checkReserved, gatewayOf, type NetworkWish } from './network-request.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
 
 export interface NetworksOptions {
@@ -144,6 +145,8 @@ export class Networks implements Networking {
     if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
     const id = newId();
     const subnet = this.#subnetFor(wish);
+    const gateway = gatewayOf(subnet, wish.gateway);
+    checkReserved(subnet, gateway.address, wish.auxAddresses);
     const ifName = wish.bridge.ifName ?? bridgeName(id);
     const taken = this.#bridgeNetworks().find((network) => network.bridge.ifName === ifName);
     if (taken !== undefined) {
@@ -161,7 +164,7 @@ export class Networks implements Networking {
       internal: wish.internal,
       attachable: wish.attachable,
       subnet,
-      gateway: gatewayOf(subnet, wish.gateway),
+      gateway,
       ...(wish.ipRange && { ipRange: wish.ipRange }),
       auxAddresses: wish.auxAddresses,
       bridge: {
@@ -303,15 +306,20 @@ export class Networks implements Networking {
     foreign: ReadonlySet<string>,
   ): EndpointRecord {
     const id = newId();
-    const carriesDefault = !network.internal && !siblings.some((endpoint) => endpoint.gateway !== undefined);
-    const wishes = carriesDefault
-      ? parsePortWishes(
-          request.portBindings,
-          request.exposedPorts,
-          request.publishAll,
-          network.bridge.hostBinding,
-        )
-      : [];
+    const holder = siblings.find((endpoint) => endpoint.gateway !== undefined);
+    const carriesDefault =
+      bestGateway([...this.#candidates(siblings), { network, endpoint: request }])?.endpoint === request;
+    // What is published already moves over as it is.
+    const moved = carriesDefault ? (holder?.published ?? []) : [];
+    const wishes =
+      carriesDefault && holder === undefined
+        ? parsePortWishes(
+            request.portBindings,
+            request.exposedPorts,
+            request.publishAll,
+            network.bridge.hostBinding,
+          )
+        : [];
     const address = this.#addressFor(request, network);
     let published: readonly PublishedPort[] = [];
     try {
@@ -331,13 +339,16 @@ export class Networks implements Networking {
         ifName: freeIfName(siblings),
         ...(carriesDefault && { gateway: network.defaultGateway ?? network.gateway.address }),
         aliases: request.settings.Aliases ?? [],
-        published,
+        published: [...moved, ...published],
         exposed: request.exposedPorts,
         settings: request.settings,
       };
-      this.#endpointRecords.put(id, endpoint);
-      this.#kernel.apply(creations(planEndpoint(network, endpoint, sandbox.path, this.#bridgeFirewall)));
-      this.#append(endpoint);
+      const before = carriesDefault && holder !== undefined ? [holder] : [];
+      const after = [...before.map(withoutGateway), endpoint];
+      this.#putAll(after);
+      this.#kernel.apply(diff(this.#planned(sandbox, after), this.#planned(sandbox, before)));
+      this.#replaceOrAppend(after);
+      this.#forgetOldWays(endpoint);
       this.#events.publish('network', 'connect', network.id, {
         container: request.containerId,
         name: network.name,
@@ -345,7 +356,10 @@ export class Networks implements Networking {
       });
       return endpoint;
     } catch (error) {
-      this.#endpointRecords.delete(id);
+      this.#store.transaction(() => {
+        this.#endpointRecords.delete(id);
+        if (holder !== undefined) this.#endpointRecords.put(holder.id, holder);
+      });
       this.#ports.release(published);
       this.#pools.get(network.id)?.release(address);
       if (error instanceof KernelError && error.resource?.kind === 'host-port') {
@@ -375,7 +389,20 @@ export class Networks implements Networking {
     if (network === undefined || sandbox === undefined || endpoint === undefined) {
       throw forbidden(`container ${containerId} is not connected to network ${network?.name ?? networkId}`);
     }
-    this.#tearDown(sandbox, [endpoint], false);
+    const rest = this.endpoints(containerId).filter((other) => other !== endpoint);
+    const heir = endpoint.gateway === undefined ? undefined : bestGateway(this.#candidates(rest));
+    if (heir?.network.driver !== 'bridge') {
+      this.#tearDown(sandbox, [endpoint], false);
+      return;
+    }
+    const { network: to, endpoint: before } = heir;
+    const after: EndpointRecord = {
+      ...before,
+      gateway: to.defaultGateway ?? to.gateway.address,
+      published: endpoint.published,
+    };
+    this.#tearDown(sandbox, [endpoint], false, { before, after });
+    this.#forgetOldWays(after);
   }
 
   closeSandbox(containerId: string): void {
@@ -384,14 +411,16 @@ export class Networks implements Networking {
     this.#tearDown(sandbox, [...(this.#endpoints.get(sandbox.id) ?? [])], true);
   }
 
-  #tearDown(sandbox: Sandbox, endpoints: readonly EndpointRecord[], whole: boolean): void {
-    const resources: Resource[] = whole ? [planSandbox(sandbox)] : [];
-    for (const endpoint of endpoints) {
-      const network = this.#networks.get(endpoint.networkId);
-      if (network?.driver !== 'bridge') continue;
-      resources.push(...planEndpoint(network, endpoint, sandbox.path, this.#bridgeFirewall));
-    }
-    const failures = this.#kernel.tearDown(deletions(resources));
+  /** @param heir takes over the default route and the published ports of what goes */
+  #tearDown(
+    sandbox: Sandbox,
+    endpoints: readonly EndpointRecord[],
+    whole: boolean,
+    heir?: { readonly before: EndpointRecord; readonly after: EndpointRecord },
+  ): void {
+    const before = this.#planned(sandbox, heir === undefined ? endpoints : [...endpoints, heir.before]);
+    const after = this.#planned(sandbox, heir === undefined ? [] : [heir.after]);
+    const failures = this.#kernel.tearDown(diff(after, whole ? [planSandbox(sandbox), ...before] : before));
     for (const failure of failures) {
       this.#log.error(
         { err: failure, container: sandbox.containerId },
@@ -400,14 +429,57 @@ export class Networks implements Networking {
     }
     this.#store.transaction(() => {
       for (const endpoint of endpoints) this.#endpointRecords.delete(endpoint.id);
+      if (heir !== undefined) this.#endpointRecords.put(heir.after.id, heir.after);
       if (whole) this.#sandboxRecords.delete(sandbox.id);
     });
+    if (heir !== undefined) this.#replaceOrAppend([heir.after]);
     const gone = new Set(endpoints.map((endpoint) => endpoint.id));
     const rest = (this.#endpoints.get(sandbox.id) ?? []).filter((endpoint) => !gone.has(endpoint.id));
     if (rest.length > 0) this.#endpoints.set(sandbox.id, rest);
     else this.#endpoints.delete(sandbox.id);
     if (whole) this.#sandboxes.delete(sandbox.containerId);
-    for (const endpoint of endpoints) this.#released(endpoint);
+    for (const endpoint of endpoints)
+      this.#released(heir === undefined ? endpoint : withoutGateway(endpoint));
+  }
+
+  #planned(sandbox: Sandbox, endpoints: readonly EndpointRecord[]): readonly Resource[] {
+    return endpoints.flatMap((endpoint) => {
+      const network = this.#networks.get(endpoint.networkId);
+      return network?.driver === 'bridge'
+        ? planEndpoint(network, endpoint, sandbox.path, this.#bridgeFirewall)
+        : [];
+    });
+  }
+
+  #candidates(
+    endpoints: readonly EndpointRecord[],
+  ): { readonly network: Network; readonly endpoint: EndpointRecord }[] {
+    return endpoints.flatMap((endpoint) => {
+      const network = this.#networks.get(endpoint.networkId);
+      return network === undefined ? [] : [{ network, endpoint }];
+    });
+  }
+
+  #putAll(endpoints: readonly EndpointRecord[]): void {
+    this.#store.transaction(() => {
+      for (const endpoint of endpoints) this.#endpointRecords.put(endpoint.id, endpoint);
+    });
+  }
+
+  #replaceOrAppend(endpoints: readonly EndpointRecord[]): void {
+    for (const endpoint of endpoints) {
+      const list = this.#endpoints.get(endpoint.sandboxId) ?? [];
+      const at = list.findIndex((known) => known.id === endpoint.id);
+      if (at === -1) this.#append(endpoint);
+      else list[at] = endpoint;
+    }
+  }
+
+  /** Datagrams of a flow that is known go on to where it led; TCP ends by itself. */
+  #forgetOldWays({ published, address }: EndpointRecord): void {
+    for (const { protocol, hostPorts } of published) {
+      if (protocol === 'udp') this.#kernel.forgetPublished(protocol, hostPorts, address.address);
+    }
   }
 
   #released(endpoint: EndpointRecord): void {
@@ -533,12 +605,17 @@ export class Networks implements Networking {
     const outcome = pool.take(address);
     if (outcome === 'outside') {
       throw invalid(
-        `invalid config for network ${network.name}: invalid endpoint settings:\nno configured subnet contains IP address ${address}`,
+        `invalid config for network ${network.name}: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${address}`,
       );
     }
-    if (outcome === 'in-use') throw conflict('failed to set up container networking: Address already in use');
+    if (outcome === 'in-use')
+      throw forbidden('failed to set up container networking: Address already in use');
     return address;
   }
+}
+
+function withoutGateway({ gateway: _none, ...endpoint }: EndpointRecord): EndpointRecord {
+  return { ...endpoint, published: [] };
 }
 
 function freeIfName(siblings: readonly EndpointRecord[]): IfName {
