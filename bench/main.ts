@@ -105,13 +105,13 @@ try {
   const loads = await Promise.all(engines.map((engine) => figures.startLoad(engine)));
   const connections = await interleaved(
     'connections',
-    3,
+    7,
     async (engine) => (await loads[engines.indexOf(engine)]?.connections(2)) ?? Number.NaN,
   );
   row('connections/s, published port', connections.map(median), '');
   const gigabits = await interleaved(
     'throughput',
-    3,
+    7,
     async (engine) => (await loads[engines.indexOf(engine)]?.gigabits(2)) ?? Number.NaN,
   );
   row('Gbit/s, published port', gigabits.map(median), '', 1);
