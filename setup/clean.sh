@@ -38,7 +38,7 @@ for _ in $(seq 20); do
 done
 sockets=$(find "$EXEC_ROOT" "$DATA_ROOT" -xdev -name address -path '*runtime.v2.task*' -exec cat {} + -exec echo \; 2>/dev/null | sed 's#unix://#\n#g' | sed -n 's#^/#/#p' || true)
 for pid in $(running containerd-shim); do finish "$pid" 0; done
-for pid in $(running fifo-keeper.sh) $(running bash); do [ "$pid" = $$ ] || case $(tr '\0' ' ' <"/proc/$pid/cmdline") in *fifo-keeper.sh*) finish "$pid" 20 ;; esac; done
+for pid in $(running fifo-keeper.sh) $(running bash); do [ "$pid" = $$ ] || case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in *fifo-keeper.sh*) finish "$pid" 20 ;; esac; done
 for pid in $(running containerd); do finish "$pid" 200; done
 for socket in $sockets; do rm -f "$socket"; done
 rmdir /run/containerd/s /run/containerd 2>/dev/null || true

@@ -33,7 +33,7 @@ make_context() {
   local as=()
   [ "$1" = root ] || as=(runuser -u "$1" -- env HOME="$(getent passwd "$1" | cut -d: -f6)")
   if "${as[@]}" docker context inspect gangway >/dev/null 2>&1; then
-    "${as[@]}" docker context update gangway --docker "host=unix://$SOCKET" >/dev/null
+    "${as[@]}" docker context update gangway --docker "host=unix://$SOCKET" >/dev/null 2>&1
   else
     "${as[@]}" docker context create gangway --description 'Gangway' --docker "host=unix://$SOCKET" >/dev/null 2>&1
     remember context "$1"

@@ -30,8 +30,12 @@ rm -rf "$LOG"* && rmdir "$(dirname "$LOG")" 2>/dev/null || true
 for user in $(remembered context); do
   as=()
   [ "$user" = root ] || as=(runuser -u "$user" -- env HOME="$(getent passwd "$user" | cut -d: -f6)")
-  "${as[@]}" docker context use default >/dev/null 2>&1 || true
+  case $("${as[@]}" docker context inspect -f '{{.Name}}' 2>/dev/null) in
+    gangway) "${as[@]}" docker context use default >/dev/null 2>&1 || true ;;
+  esac
   "${as[@]}" docker context rm -f gangway >/dev/null 2>&1 && done_ 'docker context' "removed (of $user)"
+  folder=${DOCKER_CONFIG:-$(getent passwd "$user" | cut -d: -f6)/.docker}
+  rmdir "$folder"/contexts/{meta,tls} "$folder/contexts" "$folder" 2>/dev/null || true
 done
 
 remembered sysctl | while read -r name value; do
