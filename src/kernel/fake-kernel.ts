@@ -93,6 +93,14 @@ export class FakeKernel implements Kernel {
     return body();
   }
 
+  bindInside(): { readonly udp: number; readonly tcp: number } {
+    throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  datagramInside(): number {
+    throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
   forgetConnections(address: string): void {
     this.forgotten.push(address);
   }

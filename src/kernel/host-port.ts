@@ -2,7 +2,7 @@ import type { HostPortResource } from '../plan/resource.ts';
 import { resourceKey } from '../plan/resource.ts';
 import { HostPortTaken, KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
-import { ipv4 } from './netlink.ts';
+import { socketAddress } from './socket-address.ts';
 
 const ON = Buffer.from([1, 0, 0, 0]);
 const SOCKETS = {
@@ -39,7 +39,7 @@ export class HostPorts {
       // Lets a connection in TIME_WAIT not stand in the way. Not for UDP, where two such sockets would share the port.
       if (port.protocol !== 'udp') libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, ON);
       libc.dropEverything(fd);
-      libc.bind(fd, socketAddress(port));
+      libc.bind(fd, socketAddress(port.address, port.port));
       if (port.protocol !== 'udp') libc.listen(fd, 1);
     } catch (error) {
       libc.close(fd);
@@ -65,15 +65,6 @@ export class HostPorts {
     for (const held of this.#held.values()) libc.close(held.fd);
     this.#held.clear();
   }
-}
-
-/** struct sockaddr_in (ip(7)). */
-function socketAddress(port: HostPortResource): Buffer {
-  const address = Buffer.alloc(16);
-  address.writeUInt16LE(libc.AF_INET, 0);
-  address.writeUInt16BE(port.port, 2);
-  address.set(ipv4(port.address), 4);
-  return address;
 }
 
 function named(error: unknown, port: HostPortResource): unknown {

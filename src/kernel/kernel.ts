@@ -1,4 +1,4 @@
-import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { IfName, InterfaceAddress, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 
@@ -29,6 +29,10 @@ export interface Kernel {
   enableForwarding(): void;
   /** Runs `body` with the calling thread in `netns`, and comes back whatever happens. `body` must not return a promise. */
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
+  /** Sockets bound to one port of a namespace, to be served from here; the caller owns the descriptors. @throws KernelError */
+  bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
+  /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
+  datagramInside(netns: NetnsPath): number;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: string): void;
   /**

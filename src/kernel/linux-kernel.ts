@@ -1,10 +1,11 @@
-import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import type { IfName, InterfaceAddress, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { cameFor, forget, touches } from './conntrack.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
+import { bindInside, datagramInside } from './inside-sockets.ts';
 import { type HostFacts, type Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { NetnsSwitch } from './netns.ts';
@@ -87,6 +88,14 @@ export class LinuxKernel implements Kernel {
 
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T {
     return this.#parts.namespaces.inside<T>(netns, body);
+  }
+
+  bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number } {
+    return bindInside(this.#parts.namespaces, netns, address, port);
+  }
+
+  datagramInside(netns: NetnsPath): number {
+    return datagramInside(this.#parts.namespaces, netns);
   }
 
   forgetConnections(address: string): void {

@@ -1,0 +1,102 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { createServer, type Server, type Socket as Stream } from 'node:net';
+import type { Logger } from 'pino';
+import type { NetnsPath } from '../model/address.ts';
+import { formatError } from './message.ts';
+import { NameTable } from './name-table.ts';
+import { Resolver, type View } from './resolver.ts';
+
+/** Where every container on a network of the user's finds its name server (docs.docker.com, "DNS services"). */
+export const NAME_SERVER = '127.0.0.11';
+
+/** Sockets bound to NAME_SERVER:53 inside a namespace; made by the kernel edge. */
+export type OpenSockets = (netns: NetnsPath) => { readonly udp: number; readonly tcp: number };
+
+interface Listening {
+  readonly udp: Socket;
+  readonly tcp: Server;
+  readonly clients: Set<Stream>;
+}
+
+/** A TCP client that says nothing is cut off (RFC 7766 §6.2.3). */
+const IDLE_MS = 10_000;
+
+/** The embedded DNS: one process serves every sandbox through sockets that live in its namespace. */
+export class NameService {
+  readonly names = new NameTable();
+  readonly #resolver = new Resolver(this.names);
+  readonly #openSockets: OpenSockets;
+  readonly #log: Logger;
+  readonly #listening = new Map<string, Listening>();
+
+  constructor(openSockets: OpenSockets, log: Logger) {
+    this.#openSockets = openSockets;
+    this.#log = log;
+  }
+
+  /** Does nothing when it listens there already. @param view asked anew for every question */
+  open(sandboxId: string, netns: NetnsPath, view: () => View): void {
+    if (this.#listening.has(sandboxId)) return;
+    const fds = this.#openSockets(netns);
+    const udp = createSocket('udp4');
+    udp.bind({ fd: fds.udp });
+    udp.on('message', (bytes, from) => {
+      void this.#answer(bytes, view(), 'udp').then((answer) => {
+        if (answer !== undefined && this.#listening.has(sandboxId)) udp.send(answer, from.port, from.address);
+      });
+    });
+    udp.on('error', (error) => this.#log.warn({ err: error, sandbox: sandboxId }, 'name service'));
+    const clients = new Set<Stream>();
+    const tcp = createServer((client) => {
+      clients.add(client);
+      client.on('close', () => clients.delete(client));
+      this.#serve(client, view);
+    });
+    tcp.on('error', (error) => this.#log.warn({ err: error, sandbox: sandboxId }, 'name service'));
+    tcp.listen({ fd: fds.tcp });
+    this.#listening.set(sandboxId, { udp, tcp, clients });
+  }
+
+  close(sandboxId: string): void {
+    const listening = this.#listening.get(sandboxId);
+    if (listening === undefined) return;
+    this.#listening.delete(sandboxId);
+    listening.udp.close();
+    listening.tcp.close();
+    for (const client of listening.clients) client.destroy();
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#listening.keys()]) this.close(id);
+  }
+
+  async #answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+    try {
+      return (await this.#resolver.answer(bytes, view, transport)) ?? formatError(bytes);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'question not answered');
+      return undefined;
+    }
+  }
+
+  /** RFC 1035 §4.2.2: messages with two bytes of length before them, several on one connection. */
+  #serve(client: Stream, view: () => View): void {
+    let rest: Buffer = Buffer.alloc(0);
+    client.setTimeout(IDLE_MS, () => client.destroy());
+    client.on('error', () => client.destroy());
+    client.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk]);
+      while (rest.length >= 2 && rest.length >= 2 + rest.readUInt16BE(0)) {
+        const end = 2 + rest.readUInt16BE(0);
+        const message = Buffer.from(rest.subarray(2, end));
+        rest = rest.subarray(end);
+        void this.#answer(message, view(), 'tcp').then((answer) => {
+          if (answer === undefined || client.destroyed) return;
+          const length = Buffer.alloc(2);
+          length.writeUInt16BE(answer.length);
+          client.write(Buffer.concat([length, answer]));
+        });
+      }
+    });
+  }
+}

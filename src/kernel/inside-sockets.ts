@@ -1,0 +1,53 @@
+import type { Ipv4, NetnsPath } from '../model/address.ts';
+import * as libc from './libc.ts';
+import type { NetnsSwitch } from './netns.ts';
+import { socketAddress } from './socket-address.ts';
+
+const BACKLOG = 64;
+const ON = Buffer.from([1, 0, 0, 0]);
+
+/**
+ * A datagram and a listening stream socket on one port of a namespace. A socket belongs to its namespace for ever, so
+ * they are served from here like any other (network_namespaces(7)). The caller owns the descriptors.
+ * @throws KernelError; nothing is left open then
+ */
+export function bindInside(
+  namespaces: NetnsSwitch,
+  netns: NetnsPath,
+  address: Ipv4,
+  port: number,
+): { readonly udp: number; readonly tcp: number } {
+  const open: number[] = [];
+  try {
+    return namespaces.inside(netns, () => {
+      const bound = (type: number, protocol: number): number => {
+        const fd = libc.socket(libc.AF_INET, type, protocol);
+        open.push(fd);
+        libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, ON);
+        libc.bind(fd, socketAddress(address, port));
+        return fd;
+      };
+      const udp = bound(libc.SOCK_DGRAM, libc.IPPROTO_UDP);
+      const tcp = bound(libc.SOCK_STREAM, libc.IPPROTO_TCP);
+      libc.listen(tcp, BACKLOG);
+      return { udp, tcp };
+    });
+  } catch (error) {
+    for (const fd of open) libc.close(fd);
+    throw error;
+  }
+}
+
+/** A datagram socket of a namespace on a port of the kernel's choice, for asking from there. @throws KernelError */
+export function datagramInside(namespaces: NetnsSwitch, netns: NetnsPath): number {
+  return namespaces.inside(netns, () => {
+    const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM, libc.IPPROTO_UDP);
+    try {
+      libc.bind(fd, socketAddress('0.0.0.0' as Ipv4, 0));
+      return fd;
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
+  });
+}
