@@ -85,11 +85,19 @@ without_services() {
   return $status
 }
 
+# Whether node_modules has every version of the lock file, whoever put it there.
+npm_packages_right() {
+  [ -x "$ROOT/node_modules/.bin/node" ] && (cd "$ROOT" && node -e '
+    const packages = (file) => JSON.parse(require("fs").readFileSync(file, "utf8")).packages;
+    const have = packages("node_modules/.package-lock.json");
+    for (const [path, { version, optional }] of Object.entries(packages("package-lock.json")))
+      if (path !== "" && !optional && have[path]?.version !== version) process.exit(1);') 2>/dev/null
+}
+
 # npm packages exactly as the lock file has them; nothing is done when they are there already.
 install_npm_packages() {
-  local stamp=$ROOT/node_modules/.gangway-lock want owner log
-  want=$(sha256sum <"$ROOT/package-lock.json" | cut -d' ' -f1)
-  [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && [ -x "$ROOT/node_modules/.bin/node" ] && return
+  local owner log
+  npm_packages_right && return
   command -v npm >/dev/null || install nodejs npm
   doing 'npm packages' 'npm ci'
   owner=$(stat -c %U "$ROOT")
@@ -101,7 +109,6 @@ install_npm_packages() {
     (cd "$ROOT" && quietly "$log" runuser -u "$owner" -- env HOME="$(getent passwd "$owner" | cut -d: -f6)" npm ci --no-audit --no-fund)
   fi || fail 'npm ci failed.' 'Is there a way to an npm registry?'
   rm -f "$log"
-  echo "$want" >"$stamp"
 }
 
 # A program or file out of a Debian package, without installing the package: unpack PACKAGE PATH_INSIDE TARGET
