@@ -70,7 +70,7 @@ export function filterContainers(
       any('id', (id) => container.id.startsWith(id)) &&
       any(
         'name',
-        (name) => new RegExp(name).test(`/${container.name}`) || new RegExp(name).test(container.name),
+        (name) => expression(name).test(`/${container.name}`) || expression(name).test(container.name),
       ) &&
       any('status', (status) => state.status === status) &&
       any('exited', (code) => state.exitCode === Number(code) && state.status === 'exited') &&
@@ -92,6 +92,15 @@ export function filterContainers(
     .filter(matches)
     .toSorted((a, b) => Date.parse(b.created) - Date.parse(a.created));
   return options.limit > 0 ? found.slice(0, options.limit) : found;
+}
+
+/** A text that is no regular expression matches nothing (moby api/types/filters, Args.Match). */
+function expression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    return /(?!)/;
+  }
 }
 
 /** Images that are the named ones; unknown names match nothing. */

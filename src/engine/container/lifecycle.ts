@@ -28,6 +28,8 @@ interface Live {
   taskGone: Promise<void>;
   /** Somebody is removing it: no restart, no removal by itself. */
   removing: boolean;
+  /** It ends in order to be started again: `--rm` does not apply to this end. */
+  kept: boolean;
   oomKilled: boolean;
 }
 
@@ -71,6 +73,7 @@ export class Lifecycle {
       if (container.state.status === 'paused')
         throw conflict('cannot start a paused container, try unpause instead');
       if (container.state.status === 'running') throw notModified();
+      if (this.#of(id).removing) throw conflict('container is marked for removal and cannot be started');
       this.#cancelRestart(id);
       this.containers.update(id, { manuallyStopped: false, restartCount: 0 });
       await this.#launch(id);
@@ -181,7 +184,7 @@ export class Lifecycle {
       if (decision.restart) this.#restartLater(exit.id, decision.delayMs);
       else live.restartDelayMs = 0;
       this.#waiters.ended(exit.id, { statusCode: exit.exitStatus });
-      if (!decision.restart && container.hostConfig.AutoRemove && !live.removing)
+      if (!decision.restart && container.hostConfig.AutoRemove && !live.removing && !live.kept)
         this.#discard(exit.id, { volumes: true });
     });
   }
@@ -192,13 +195,13 @@ export class Lifecycle {
     live.restartTimer = setTimeout(() => {
       delete live.restartTimer;
       void this.containers.locked(id, async () => {
-        if (this.containers.find(id)?.state.status !== 'restarting') return;
+        if (live.removing || this.containers.find(id)?.state.status !== 'restarting') return;
         await this.#launch(id).catch((error) => {
           this.#platform.log.warn({ err: error, container: id }, 'restart failed');
-          const { hostConfig, restartCount } = this.containers.get(id);
+          const { hostConfig, restartCount, manuallyStopped } = this.containers.get(id);
           const again = decideRestart(hostConfig.RestartPolicy, {
             exitCode: 128,
-            manuallyStopped: false,
+            manuallyStopped,
             restartCount,
             previousDelayMs: delayMs,
             ranMs: 0,
@@ -223,29 +226,42 @@ export class Lifecycle {
     ref: string,
     options: { readonly timeout?: number; readonly signal?: string } = {},
   ): Promise<void> {
-    const container = this.containers.lookUp(ref);
-    const { id } = container;
-    const signal = parseSignal(options.signal || container.config.StopSignal || 'SIGTERM');
+    const { id, config } = this.containers.lookUp(ref);
+    const signal = parseSignal(options.signal || config.StopSignal || 'SIGTERM');
     this.containers.update(id, { manuallyStopped: true });
-    if (container.state.status === 'restarting') {
-      this.#cancelRestart(id);
-      const stopped = this.containers.update(id, { state: { status: 'exited' } });
-      this.containers.publish(stopped, 'stop');
-      return;
-    }
+    if (await this.#stopRestarting(id)) return;
+    const container = this.containers.get(id);
     if (!isRunning(container)) throw notModified();
-    const timeout = options.timeout ?? container.config.StopTimeout ?? STOP_TIMEOUT_S;
+    const timeout = options.timeout ?? config.StopTimeout ?? STOP_TIMEOUT_S;
     const ended = this.#waiters.wait(id, 'next-exit');
-    await this.#signal(container, signal);
+    await this.#signalUnlessEnded(container, signal);
     const patience = timeout < 0 ? ended : Promise.race([ended, sleep(timeout * 1000, 'late' as const)]);
     if ((await patience) === 'late') await this.#killForGood(container, ended);
     this.containers.publish(this.containers.find(id) ?? container, 'stop');
   }
 
-  async #killForGood(container: Container, ended: Promise<unknown>): Promise<void> {
-    await this.#signal(container, SIGKILL).catch((error) => {
+  /** A container between two runs stays ended. The lock waits for a run that is just being started: that one goes on. */
+  async #stopRestarting(id: string): Promise<boolean> {
+    if (this.containers.get(id).state.status !== 'restarting') return false;
+    return this.containers.locked(id, async () => {
+      if (this.containers.find(id)?.state.status !== 'restarting') return false;
+      this.#cancelRestart(id);
+      const stopped = this.containers.update(id, { state: { status: 'exited' } });
+      this.containers.publish(stopped, 'stop');
+      this.#waiters.ended(id, { statusCode: stopped.state.exitCode });
+      return true;
+    });
+  }
+
+  /** A process that is gone has an exit event on its way. */
+  async #signalUnlessEnded(container: Container, signal: number): Promise<void> {
+    await this.#signal(container, signal).catch((error) => {
       if (!(error instanceof EngineError && error.code === 'NOT_FOUND')) throw error;
     });
+  }
+
+  async #killForGood(container: Container, ended: Promise<unknown>): Promise<void> {
+    await this.#signalUnlessEnded(container, SIGKILL);
     if ((await Promise.race([ended, sleep(KILL_WAIT_MS, 'late' as const)])) === 'late') {
       throw system(
         `cannot stop container: ${container.id}: tried to kill container, but did not receive an exit event`,
@@ -285,9 +301,25 @@ export class Lifecycle {
     options: { readonly timeout?: number; readonly signal?: string } = {},
   ): Promise<void> {
     const { id } = this.containers.lookUp(ref);
-    if (isRunning(this.containers.get(id))) await this.stop(id, options);
+    if (isRunning(this.containers.get(id))) await this.#stopToRestart(id, options);
     await this.start(id);
     this.containers.publish(this.containers.get(id), 'restart');
+  }
+
+  async #stopToRestart(
+    id: string,
+    options: { readonly timeout?: number; readonly signal?: string },
+  ): Promise<void> {
+    const live = this.#of(id);
+    live.kept = true;
+    try {
+      await this.stop(id, options);
+    } catch (error) {
+      // It has ended by itself a moment ago.
+      if (!(error instanceof EngineError && error.code === 'NOT_MODIFIED')) throw error;
+    } finally {
+      live.kept = false;
+    }
   }
 
   async pause(ref: string): Promise<void> {
@@ -329,9 +361,12 @@ export class Lifecycle {
     live.removing = true;
     try {
       this.#cancelRestart(id);
-      if (isRunning(container)) {
+      // A start on its way comes to its end first.
+      await this.containers.locked(id, async () => undefined);
+      const current = this.containers.find(id);
+      if (current !== undefined && isRunning(current)) {
         const ended = this.#waiters.wait(id, 'next-exit');
-        await this.#killForGood(container, ended);
+        await this.#killForGood(current, ended);
       }
       await this.containers.locked(id, async () => this.#discard(id, options));
     } finally {
@@ -373,7 +408,12 @@ export class Lifecycle {
   adopt(container: Container, pid: number, paused: boolean): void {
     this.streams.open(container);
     const adopted = this.containers.update(container.id, {
-      state: { status: paused ? 'paused' : 'running', pid },
+      state: {
+        status: paused ? 'paused' : 'running',
+        pid,
+        // The daemon may have died between the start of the process and the record of it.
+        ...(isRunning(container) ? {} : { startedAt: new Date().toISOString() }),
+      },
     });
     this.#health.begin(adopted);
   }
@@ -381,7 +421,13 @@ export class Lifecycle {
   #of(id: string): Live {
     let live = this.#live.get(id);
     if (live === undefined) {
-      live = { restartDelayMs: 0, taskGone: Promise.resolve(), removing: false, oomKilled: false };
+      live = {
+        restartDelayMs: 0,
+        taskGone: Promise.resolve(),
+        removing: false,
+        kept: false,
+        oomKilled: false,
+      };
       this.#live.set(id, live);
     }
     return live;

@@ -229,15 +229,21 @@ function parseMount(mount: Mount): MountWish {
   }
 }
 
-/** Makes the volumes that are asked for. */
-export function realize(wishes: readonly MountWish[], volumes: Volumes): readonly MountPoint[] {
+/** Makes the volumes that are asked for. @param made gets the names of those that were not there before */
+export function realize(
+  wishes: readonly MountWish[],
+  volumes: Volumes,
+  made: string[],
+): readonly MountPoint[] {
   return wishes.map(({ labels, driver, ...wish }) => {
     if (wish.type !== 'volume') return wish;
+    const known = wish.name !== undefined && volumes.has(wish.name);
     const volume = volumes.create({
       ...(wish.name === undefined ? {} : { name: wish.name }),
       ...(driver === undefined ? {} : { driver }),
       ...(labels === undefined ? {} : { labels }),
     });
+    if (!known) made.push(volume.name);
     return { ...wish, name: volume.name, source: volumes.path(volume.name) };
   });
 }

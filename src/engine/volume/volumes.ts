@@ -49,6 +49,10 @@ export class Volumes {
     return this.#records.all();
   }
 
+  has(name: string): boolean {
+    return this.#records.get(name) !== undefined;
+  }
+
   /** @throws EngineError NOT_FOUND */
   get(name: string): Volume {
     const volume = this.#records.get(name);
