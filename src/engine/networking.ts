@@ -63,6 +63,8 @@ export interface Networking {
   /** Docker's `NetworkSettings` of a container that has a sandbox; the empty one when it has none. */
   settings(containerId: string): NetworkSettings;
   writeFiles(request: NetworkFilesRequest): NetworkFiles;
+  /** Answers the container's questions again after a restart of the daemon. @param dns its `--dns` servers */
+  serveNames(containerId: string, dns: readonly string[]): void;
   /** At start: makes the kernel what the model says, keeping everything that is already right. */
   reconcile(isAlive: (containerId: string) => boolean): void;
 }

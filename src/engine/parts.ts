@@ -74,6 +74,7 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   undo(() => images.close());
   await images.load();
   const networking = new Networks({ config, log, store, events, kernel });
+  undo(() => networking.close());
   const fifoKeeper = new FifoKeeper(join(config.execRoot, 'fifo-keeper'), log);
   undo(() => fifoKeeper.release());
   const platform = { config, log, store, events, kernel, images, tasks, networking, fifoKeeper };

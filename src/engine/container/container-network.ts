@@ -57,6 +57,12 @@ export class ContainerNetwork {
     this.#files(container, 'own');
   }
 
+  /** After a restart of the daemon. */
+  resume(container: Container): void {
+    if (networkMode(container.hostConfig).kind !== 'networks') return;
+    this.#containers.platform.networking.serveNames(container.id, container.hostConfig.Dns ?? []);
+  }
+
   close(container: Container): void {
     const mode = networkMode(container.hostConfig);
     if (mode.kind === 'networks' || mode.kind === 'none')

@@ -25,9 +25,12 @@ const config = loadConfig({}).network;
 const write = (some: object = {}, addresses: readonly string[] = ['172.17.0.2']) =>
   writeNetworkFiles(
     { ...request, ...some },
-    addresses.map((address) => endpoint(bridge, 'web', address, [])),
-    config,
-    '172.17.0.1',
+    {
+      endpoints: addresses.map((address) => endpoint(bridge, 'web', address, [])),
+      config,
+      hostGateway: '172.17.0.1',
+      ownNameServer: false,
+    },
   );
 
 test('the three files, with Docker names, for the container and what it was given', () => {

@@ -1,0 +1,143 @@
+import { createSocket } from 'node:dgram';
+import { statSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { NAME_SERVER, NameService } from '../../dns/name-service.ts';
+import type { View } from '../../dns/resolver.ts';
+import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import { parseIpv4 } from '../../model/address.ts';
+import type { BridgeNetwork, Network, Sandbox } from '../../model/network.ts';
+import { hostResolvConf } from './host-resolv-conf.ts';
+import type { NetworkRegistry } from './network-registry.ts';
+import type { SandboxTable } from './sandbox-table.ts';
+import { dnsNames, type EndpointRecord } from './settings.ts';
+
+const PORT = 53;
+
+/** Names are found on networks of the user's; the default bridge has none, as in Docker. */
+export function hasNames(network: Network | undefined): network is BridgeNetwork {
+  return network?.driver === 'bridge' && network.name !== 'bridge';
+}
+
+/** Which names each container of this host knows, and the name service in its sandbox. */
+export class ContainerNames {
+  readonly #kernel: Kernel;
+  readonly #registry: NetworkRegistry;
+  readonly #table: SandboxTable;
+  readonly #service: NameService;
+  readonly #host: HostUpstreams = new HostUpstreams();
+  /** By container: `--dns` servers, asked from its own namespace. */
+  readonly #given = new Map<string, readonly string[]>();
+  readonly #own = new Map<string, Upstreams>();
+
+  constructor(kernel: Kernel, registry: NetworkRegistry, table: SandboxTable, log: Logger) {
+    this.#kernel = kernel;
+    this.#registry = registry;
+    this.#table = table;
+    const address = parseIpv4(NAME_SERVER);
+    this.#service = new NameService((netns) => kernel.bindInside(netns, address, PORT), log);
+    for (const endpoint of table.allEndpoints()) this.#addName(endpoint, registry.get(endpoint.networkId));
+  }
+
+  add(endpoint: EndpointRecord, network: BridgeNetwork): void {
+    this.#addName(endpoint, network);
+    // A running container is connected to its first network with names: its resolv.conf changes, and this must answer.
+    const sandbox = this.#table.sandbox(endpoint.containerId);
+    if (sandbox !== undefined && this.#given.has(endpoint.containerId)) this.#open(sandbox);
+  }
+
+  remove(endpoint: EndpointRecord): void {
+    this.#service.names.remove(endpoint.id);
+  }
+
+  /** Whether the container's resolv.conf names our name server. */
+  serves(containerId: string): boolean {
+    const endpoints = this.#table.endpoints(this.#table.sandbox(containerId)?.id);
+    return endpoints.some((endpoint) => hasNames(this.#registry.get(endpoint.networkId)));
+  }
+
+  /** Serves a container on a network with names. @param dns its `--dns` servers, or the daemon's */
+  serve(containerId: string, dns: readonly string[]): void {
+    const sandbox = this.#table.sandbox(containerId);
+    if (sandbox === undefined) return;
+    this.#given.set(containerId, dns);
+    this.#own.delete(containerId);
+    this.#open(sandbox);
+  }
+
+  close(sandbox: Sandbox): void {
+    this.#service.close(sandbox.id);
+    this.#given.delete(sandbox.containerId);
+    this.#own.delete(sandbox.containerId);
+  }
+
+  closeAll(): void {
+    this.#service.closeAll();
+  }
+
+  #open(sandbox: Sandbox): void {
+    if (this.serves(sandbox.containerId)) {
+      this.#service.open(sandbox.id, sandbox.path, () => this.#view(sandbox));
+    }
+  }
+
+  #addName(endpoint: EndpointRecord, network: Network | undefined): void {
+    if (!hasNames(network)) return;
+    this.#service.names.add({
+      endpointId: endpoint.id,
+      networkId: network.id,
+      networkName: network.name,
+      address: endpoint.address.address,
+      names: dnsNames(endpoint),
+    });
+  }
+
+  #view(sandbox: Sandbox): View {
+    const endpoints = this.#table.endpoints(sandbox.id);
+    const networks = endpoints.map((endpoint) => this.#registry.get(endpoint.networkId)).filter(hasNames);
+    const wayOut = endpoints.some((endpoint) => endpoint.gateway !== undefined);
+    const [gateway] = networks.map((network) => network.gateway.address);
+    return {
+      networkIds: networks.map((network) => network.id),
+      gateway,
+      upstreams: wayOut ? this.#upstreams(sandbox) : undefined,
+    };
+  }
+
+  #upstreams(sandbox: Sandbox): Upstreams {
+    const given = this.#given.get(sandbox.containerId) ?? [];
+    if (given.length === 0) return this.#host.current();
+    let own = this.#own.get(sandbox.containerId);
+    if (own === undefined) {
+      own = new Upstreams(
+        given,
+        exchangeBy(() => {
+          const socket = createSocket('udp4');
+          socket.bind({ fd: this.#kernel.datagramInside(sandbox.path) });
+          return socket;
+        }),
+      );
+      this.#own.set(sandbox.containerId, own);
+    }
+    return own;
+  }
+}
+
+/** The host's name servers, as its resolv.conf has them now. */
+class HostUpstreams {
+  #seen = '';
+  #upstreams = new Upstreams([], hostExchange);
+
+  current(): Upstreams {
+    const { path } = hostResolvConf();
+    const { mtimeMs = 0, size = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
+    const seen = `${path} ${mtimeMs} ${size}`;
+    if (seen !== this.#seen) {
+      this.#seen = seen;
+      // Our resolver asks by IPv4 only.
+      const servers = hostResolvConf().conf.nameservers.filter((server) => !server.includes(':'));
+      this.#upstreams = new Upstreams(servers, hostExchange);
+    }
+    return this.#upstreams;
+  }
+}
