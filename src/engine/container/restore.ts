@@ -1,5 +1,7 @@
 import type { TaskInfo } from '../../runtime/tasks.ts';
+import { releaseLeftoverExecs } from '../exec/leftover.ts';
 import { isRunning } from './container.ts';
+import { stateDirectory } from './launch.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { startsWithDaemon } from './restart-policy.ts';
 
@@ -12,8 +14,12 @@ const UNKNOWN_EXIT = 255;
  */
 export async function restore(lifecycle: Lifecycle): Promise<void> {
   const { containers, garbage } = lifecycle;
-  const { tasks, networking, log } = containers.platform;
+  const { tasks, networking, log, config } = containers.platform;
+  const removeExecs = releaseLeftoverExecs(
+    containers.all().map((container) => stateDirectory(config.execRoot, container.id)),
+  );
   const running = new Map<string, TaskInfo>((await tasks.list()).map((task) => [task.id, task]));
+  removeExecs();
   const alive = (id: string): boolean => {
     const state = running.get(id)?.state;
     return state === 'running' || state === 'paused';
@@ -25,7 +31,7 @@ export async function restore(lifecycle: Lifecycle): Promise<void> {
     const task = running.get(container.id);
     running.delete(container.id);
     if (task !== undefined && (task.state === 'running' || task.state === 'paused')) {
-      lifecycle.adopt(container, task.pid, task.state === 'paused');
+      lifecycle.adopt(container, task.pid || container.state.pid, task.state === 'paused');
       continue;
     }
     if (wasRunning.has(container.id)) {

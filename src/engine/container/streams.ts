@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import { logDetails, openLog } from '../../runtime/log/log-driver.ts';
 import { openStreams } from '../../runtime/stream/process-streams.ts';
 import type { LogWriter, ProcessStreams } from '../../runtime/streams.ts';
+import { execDirectory } from '../exec/leftover.ts';
 import type { Container } from './container.ts';
 import type { Containers } from './containers.ts';
 import { stateDirectory } from './launch.ts';
@@ -63,6 +63,6 @@ export class Streams {
   }
 
   directory(id: string, execId: string): string {
-    return join(stateDirectory(this.#containers.platform.config.execRoot, id), `exec-${execId}`);
+    return execDirectory(stateDirectory(this.#containers.platform.config.execRoot, id), execId);
   }
 }

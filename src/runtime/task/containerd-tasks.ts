@@ -42,7 +42,10 @@ const STATES: Readonly<Record<string, TaskState>> = {
   RUNNING: 'running',
   PAUSED: 'paused',
   PAUSING: 'paused',
+  STOPPED: 'stopped',
 };
+/** containerd gives a shim two seconds to answer; a busy machine may need more. */
+const LIST_ATTEMPTS = 5;
 const stdioFields = (stdio: StdioPaths): Record<string, unknown> => ({
   stdin: stdio.stdin ?? '',
   stdout: stdio.stdout ?? '',
@@ -227,7 +230,7 @@ export class ContainerdTasks implements Tasks {
   }
 
   async list(): Promise<readonly TaskInfo[]> {
-    const [tasks, records] = await Promise.all([
+    const [listed, records] = await Promise.all([
       this.#call<{ tasks: readonly ProcessMessage[] }>('List', {}),
       this.#services
         .call<{ containers: readonly { id: string; labels: Record<string, string> }[] }>(
@@ -245,9 +248,14 @@ export class ContainerdTasks implements Tasks {
         this.#groups.restore(record.id, group);
       }
     }
-    const infos = tasks.tasks.map((task) => taskInfo({ ...task, containerId: task.containerId || task.id }));
+    let { tasks } = listed;
+    for (let attempt = 1; attempt < LIST_ATTEMPTS && tasks.some(isUnknown); attempt++) {
+      ({ tasks } = await this.#call<{ tasks: readonly ProcessMessage[] }>('List', {}));
+    }
+    const infos = tasks.map((task) => taskInfo({ ...task, containerId: task.containerId || task.id }));
     for (const info of infos) {
-      if (info.state === 'running' || info.state === 'paused') this.#events.watch(info.id, '', info.pid);
+      if (info.pid !== 0 && (info.state === 'running' || info.state === 'paused'))
+        this.#events.watch(info.id, '', info.pid);
     }
     return infos;
   }
@@ -298,11 +306,14 @@ export class ContainerdTasks implements Tasks {
   }
 }
 
+const isUnknown = (message: ProcessMessage): boolean => STATES[message.status] === undefined;
+
 function taskInfo(message: ProcessMessage): TaskInfo {
   return {
     id: message.containerId,
     pid: message.pid,
-    state: STATES[message.status] ?? 'stopped',
+    // UNKNOWN: the shim does not answer, which is no word of an end.
+    state: STATES[message.status] ?? 'running',
     exitStatus: message.exitStatus,
     exitedAt: formatTimestamp(message.exitedAt),
   };
