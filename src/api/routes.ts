@@ -5,6 +5,7 @@ import type { Parts } from '../engine/parts.ts';
 import { containerArchiveRoutes } from './container-archive.ts';
 import { containerLifecycleRoutes } from './container-lifecycle.ts';
 import { containerReadRoutes } from './container-read.ts';
+import { containerStatsRoutes } from './container-stats.ts';
 import { containerStreamRoutes } from './container-stream.ts';
 import { eventRoutes } from './events.ts';
 import { execRoutes } from './exec.ts';
@@ -22,6 +23,7 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   containerReadRoutes(app, parts.lifecycle, parts.execs);
   containerLifecycleRoutes(app, parts.lifecycle);
   containerStreamRoutes(app, parts.lifecycle);
+  containerStatsRoutes(app, parts.containers);
   containerArchiveRoutes(app, new Archive(parts.containers));
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
