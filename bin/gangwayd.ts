@@ -6,7 +6,7 @@ import { parseFlags } from '../src/daemon/flags.ts';
 import { ConfigError } from '../src/daemon/values.ts';
 import { startDaemon } from '../src/engine/daemon.ts';
 import { raiseOpenFileLimit } from '../src/kernel/libc.ts';
-import { shrinkAfterStart } from '../src/kernel/memory.ts';
+import { shrinkWhenIdle } from '../src/kernel/memory.ts';
 
 function die(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -47,10 +47,8 @@ async function main(): Promise<void> {
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
   raiseOpenFileLimit();
   const daemon = await startDaemon(config, log);
-  setTimeout(() => {
-    flushCompileCache();
-    shrinkAfterStart();
-  }, 1000).unref();
+  setTimeout(flushCompileCache, 900).unref();
+  shrinkWhenIdle();
 
   process.on('SIGHUP', () => {
     try {

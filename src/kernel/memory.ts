@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
@@ -9,12 +10,36 @@ const mallocTrim = library.func('int malloc_trim(size_t)');
 
 const MADV_DONTNEED = 4;
 
+const LOOK_EVERY_MS = 5000;
+/** Less work than this in one look is idleness; more since the last shrinking is worth another. */
+const IDLE_MS = 25;
+const WORTH_MS = 30;
+
+/** Gives memory back whenever a time of work is over. The first look is one second from now. */
+export function shrinkWhenIdle(): void {
+  let seen: EventLoopUtilization | undefined;
+  let worked = Number.POSITIVE_INFINITY;
+  const look = (): void => {
+    const now = performance.eventLoopUtilization();
+    const busy = performance.eventLoopUtilization(now, seen).active;
+    const first = seen === undefined;
+    seen = now;
+    worked += busy;
+    if (worked < WORTH_MS || (busy > IDLE_MS && !first)) return;
+    shrink();
+    worked = 0;
+    seen = performance.eventLoopUtilization();
+  };
+  setTimeout(look, 1000).unref();
+  setInterval(look, LOOK_EVERY_MS).unref();
+}
+
 /**
- * Gives back what starting up has left behind: garbage of the JavaScript heap, free pages of malloc's heap, and program
- * text that only the start needed (executable mappings of files are never written to, so the kernel reads a page again
- * when it is next run). Takes some 20 ms: for the moment after the start.
+ * Gives back what work has left behind: garbage of the JavaScript heap, free pages of malloc's heap, and program text
+ * that is not needed now (executable mappings of files are never written to, so the kernel reads a page again when it is
+ * next run). Takes some 20 ms.
  */
-export function shrinkAfterStart(): void {
+function shrink(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
   mallocTrim(0);
