@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Container, isRunning } from '../engine/container/container.ts';
+import { listChanges } from '../engine/container/files/changes.ts';
 import { CONTAINER_FILTERS, filterContainers } from '../engine/container/filter.ts';
 import { inspectContainer } from '../engine/container/inspect.ts';
 import type { Lifecycle } from '../engine/container/lifecycle.ts';
@@ -52,5 +53,11 @@ export function containerReadRoutes(app: FastifyInstance, lifecycle: Lifecycle, 
     if (!isRunning(container)) throw errors.containerNotRunning(container.id);
     const pids = await containers.platform.tasks.pids(container.id);
     return topRows(pids, queryText(request.query, 'ps_args') ?? '');
+  });
+
+  app.get('/containers/:id/changes', async (request) => {
+    const { id } = containers.lookUp(refOf(request));
+    const changes = listChanges(await images.rootfsMounts(id));
+    return changes.length > 0 ? changes : null;
   });
 }

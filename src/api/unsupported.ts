@@ -30,7 +30,6 @@ const MISSING: readonly (readonly [...Route, what: string])[] = [
   ['POST', '/build/cancel', 'building images'],
   ['POST', '/session', 'building images with BuildKit'],
   ['POST', '/grpc', 'building images with BuildKit'],
-  ['GET', '/containers/:id/changes', 'listing the changes of a root filesystem (docker diff)'],
   ['GET', '/containers/:id/attach/ws', 'attaching by websocket'],
   ['POST', '/commit', 'making an image of a container (commit)'],
   ['GET', '/plugins/privileges', 'installing plugins'],

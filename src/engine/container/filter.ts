@@ -23,8 +23,8 @@ export const CONTAINER_FILTERS = [
   'volume',
   'until',
 ] as const;
-const STATUSES = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'];
-const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
+const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+const HEALTHS = ['none', 'starting', 'healthy', 'unhealthy'];
 
 /**
  * The containers `docker ps` lists (moby daemon/list.go): running ones, or all when `all`, `limit`, or a filter by
@@ -42,13 +42,25 @@ export function filterContainers(
 ): readonly Container[] {
   const values = (key: string): readonly string[] => [...(filters.get(key) ?? [])];
   for (const status of values('status')) {
-    if (!STATUSES.includes(status)) throw invalid(`invalid filter 'status=${status}'`);
+    if (!STATUSES.includes(status)) {
+      throw invalid(
+        `invalid filter 'status=${status}': invalid value for state (${status}): must be one of ${STATUSES.join(', ')}`,
+      );
+    }
   }
   for (const health of values('health')) {
-    if (!HEALTHS.includes(health)) throw invalid(`invalid filter 'health=${health}'`);
+    if (!HEALTHS.includes(health)) {
+      throw invalid(
+        `invalid filter 'health=${health}': invalid value for health (${health}): must be one of ${HEALTHS.join(', ')}`,
+      );
+    }
   }
   for (const code of values('exited'))
-    if (!/^\d+$/.test(code)) throw invalid(`invalid filter 'exited=${code}'`);
+    if (!/^\d+$/.test(code)) {
+      throw invalid(
+        `invalid filter 'exited=${code}': strconv.Atoi: parsing ${JSON.stringify(code)}: invalid syntax`,
+      );
+    }
   const all =
     options.all ||
     options.limit > 0 ||

@@ -64,11 +64,15 @@ export class Volumes {
   create(request: VolumeRequest): Volume {
     const driver = request.driver || 'local';
     if (driver !== 'local') {
-      throw notFound(`error looking up volume plugin ${driver}: plugin "${driver}" not found`);
+      throw notFound(
+        `create ${request.name || randomBytes(32).toString('hex')}: error looking up volume plugin ${driver}: plugin "${driver}" not found`,
+      );
     }
     const name = request.name || randomBytes(32).toString('hex');
     if (name.length === 1)
-      throw invalid('volume name is too short, names should be at least two alphanumeric characters');
+      throw invalid(
+        `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+      );
     if (!NAME.test(name)) {
       throw invalid(
         `create ${name}: "${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
