@@ -119,8 +119,8 @@ export function forEachPort(
 function coalesce(singles: readonly Single[]): readonly PublishedPort[] {
   const sorted = singles.toSorted(
     (a, b) =>
-      a.hostIp.localeCompare(b.hostIp) ||
-      a.protocol.localeCompare(b.protocol) ||
+      compare(a.hostIp, b.hostIp) ||
+      compare(a.protocol, b.protocol) ||
       a.containerPort - b.containerPort ||
       a.hostPort - b.hostPort,
   );
@@ -151,4 +151,5 @@ function coalesce(singles: readonly Single[]): readonly PublishedPort[] {
   return ranges;
 }
 
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const range = (first: number, last: number): PortRange => ({ first: first as Port, last: last as Port });

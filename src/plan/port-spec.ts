@@ -64,5 +64,5 @@ export function parsePortWishes(
       }
     }
   }
-  return wishes.toSorted((a, b) => a.containerPort - b.containerPort || a.protocol.localeCompare(b.protocol));
+  return wishes.toSorted((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }

@@ -58,10 +58,11 @@ const chains: readonly Chain[] = [
       // sent to the container's own address is seen.
       {
         id: 'direct-access',
+        // The cheapest question first: every packet of every connection passes here.
         matches: [
+          isNot('ct-state', 'established', 'related'),
           inSet('endpoints', 'daddr'),
           notInSet('home', 'daddr', 'iifname'),
-          isNot('ct-state', 'established', 'related'),
         ],
         verdict: drop,
       },
@@ -81,10 +82,11 @@ const chains: readonly Chain[] = [
     name: 'forward',
     base: { type: 'filter', hook: 'forward', priority: 'filter' },
     rules: [
+      // First, for all but the first packet of a connection it is the only one.
+      { id: 'answers', matches: [is('ct-state', 'established', 'related')], verdict: accept },
       { id: 'same-network', matches: [inSet('icc', 'iifname', 'oifname')], verdict: accept },
       { id: 'internal-out', matches: [inSet('internal', 'iifname')], verdict: drop },
       { id: 'internal-in', matches: [inSet('internal', 'oifname')], verdict: drop },
-      { id: 'answers', matches: [is('ct-state', 'established', 'related')], verdict: accept },
       {
         id: 'invalid',
         matches: [inSet('bridges', 'oifname'), is('ct-state', 'invalid')],
