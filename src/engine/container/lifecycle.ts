@@ -20,6 +20,9 @@ const STOP_TIMEOUT_S = 10;
 const KILL_WAIT_MS = 10_000;
 const SIGKILL = 9;
 
+/** Keeps no process from ending. */
+const late = (ms: number): Promise<'late'> => sleep(ms, 'late' as const, { ref: false });
+
 /** What is known of a container only while this daemon runs. */
 interface Live {
   restartDelayMs: number;
@@ -235,7 +238,7 @@ export class Lifecycle {
     const timeout = options.timeout ?? config.StopTimeout ?? STOP_TIMEOUT_S;
     const ended = this.#waiters.wait(id, 'next-exit');
     await this.#signalUnlessEnded(container, signal);
-    const patience = timeout < 0 ? ended : Promise.race([ended, sleep(timeout * 1000, 'late' as const)]);
+    const patience = timeout < 0 ? ended : Promise.race([ended, late(timeout * 1000)]);
     if ((await patience) === 'late') await this.#killForGood(container, ended);
     this.containers.publish(this.containers.find(id) ?? container, 'stop');
   }
@@ -262,7 +265,7 @@ export class Lifecycle {
 
   async #killForGood(container: Container, ended: Promise<unknown>): Promise<void> {
     await this.#signalUnlessEnded(container, SIGKILL);
-    if ((await Promise.race([ended, sleep(KILL_WAIT_MS, 'late' as const)])) === 'late') {
+    if ((await Promise.race([ended, late(KILL_WAIT_MS)])) === 'late') {
       throw system(
         `cannot stop container: ${container.id}: tried to kill container, but did not receive an exit event`,
       );
@@ -407,6 +410,7 @@ export class Lifecycle {
   /** Takes a container over that runs from before. */
   adopt(container: Container, pid: number, paused: boolean): void {
     this.streams.open(container);
+    this.network.resume(container);
     const adopted = this.containers.update(container.id, {
       state: {
         status: paused ? 'paused' : 'running',
