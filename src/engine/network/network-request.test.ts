@@ -173,3 +173,8 @@ test('a gateway or reserved address that nobody can have', () => {
     refused(500, 'failed to allocate secondary ip address (a:10.9.3.1): Address already in use'),
   );
 });
+
+test('compose names no driver and no scope: the empty text is the default', () => {
+  const wish = parseNetworkRequest({ Name: 'n', Driver: '', Scope: '', IPAM: { Driver: '' } });
+  assert.equal(wish.name, 'n');
+});

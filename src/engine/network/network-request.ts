@@ -82,7 +82,7 @@ export function parseNetworkRequest(given: unknown): NetworkWish {
   }
   if ((request.Scope ?? 'local') === 'swarm')
     throw forbidden('cannot create a swarm scoped network when swarm is not active');
-  checkDriver(request.Driver ?? 'bridge');
+  checkDriver(request.Driver || 'bridge');
   if (request.ConfigOnly || request.ConfigFrom?.Network) throw notImplemented('a config-only network');
   if (request.Ingress) throw notImplemented('an ingress network');
   if (request.EnableIPv6) throw notImplemented('IPv6 on a network');
