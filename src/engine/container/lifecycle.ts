@@ -89,6 +89,7 @@ export class Lifecycle {
     await live.taskGone;
     live.oomKilled = false;
     const container = this.containers.get(id);
+    this.containers.volumes.tellMounted(id, container.mounts);
     try {
       const attached = this.network.open(container);
       const rootfs = await images.rootfsMounts(id);
@@ -124,6 +125,7 @@ export class Lifecycle {
   #startFailed(id: string, error: unknown): Error {
     const live = this.#of(id);
     this.network.close(this.containers.get(id));
+    this.containers.volumes.tellUnmounted(id, this.containers.get(id).mounts);
     this.streams.close(id);
     live.taskGone = this.#platform.tasks.delete(id).catch(() => undefined);
     const message = error instanceof Error ? error.message : String(error);
@@ -157,6 +159,7 @@ export class Lifecycle {
       this.#health.end(exit.id);
       await this.streams.finish(exit.id);
       this.network.close(before);
+      this.containers.volumes.tellUnmounted(exit.id, before.mounts);
       live.taskGone = this.#platform.tasks
         .delete(exit.id)
         .catch((error) =>

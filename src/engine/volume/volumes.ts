@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { conflict, errors, invalid, notFound } from '../../model/errors.ts';
+import type { MountPoint } from '../container/container.ts';
 import type { Foundation } from '../engine.ts';
 import type { Collection } from '../store.ts';
 
@@ -143,7 +144,31 @@ export class Volumes {
     return this.#usersOf(name);
   }
 
-  #publish(action: string, volume: Volume): void {
-    this.#foundation.events.publish('volume', action, volume.name, { driver: volume.driver });
+  /** Tells that a container begins to use its volumes (moby daemon/volumes_linux.go). */
+  tellMounted(containerId: string, mounts: readonly MountPoint[]): void {
+    for (const { volume, mount } of this.#mountedBy(mounts)) {
+      this.#publish('mount', volume, {
+        container: containerId,
+        destination: mount.destination,
+        propagation: '',
+        'read/write': String(!mount.readOnly),
+      });
+    }
+  }
+
+  tellUnmounted(containerId: string, mounts: readonly MountPoint[]): void {
+    for (const { volume } of this.#mountedBy(mounts))
+      this.#publish('unmount', volume, { container: containerId });
+  }
+
+  #mountedBy(mounts: readonly MountPoint[]): { readonly volume: Volume; readonly mount: MountPoint }[] {
+    return mounts.flatMap((mount) => {
+      const volume = mount.name === undefined ? undefined : this.#records.get(mount.name);
+      return volume === undefined ? [] : [{ volume, mount }];
+    });
+  }
+
+  #publish(action: string, volume: Volume, attributes: Readonly<Record<string, string>> = {}): void {
+    this.#foundation.events.publish('volume', action, volume.name, { ...attributes, driver: volume.driver });
   }
 }
