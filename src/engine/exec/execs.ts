@@ -43,6 +43,11 @@ export interface Exec {
 /** Ended execs are kept for clients that inspect them late (moby daemon/exec.go: until the next sweep after 5 min). */
 const KEEP_MS = 5 * 60_000;
 
+/** As dockerd's events have it: with a blank behind a program without arguments. */
+function commandText({ Cmd: [program = '', ...rest] = [] }: ExecConfig): string {
+  return `${program} ${rest.join(' ')}`;
+}
+
 /** Execs are of this daemon's life only, as Docker's are. */
 export class Execs {
   readonly #lifecycle: Lifecycle;
@@ -83,7 +88,7 @@ export class Execs {
       pid: 0,
     };
     this.#execs.set(exec.id, exec);
-    this.#publish(exec, `exec_create: ${(config.Cmd ?? []).join(' ')}`);
+    this.#publish(exec, `exec_create: ${commandText(config)}`);
     return exec;
   }
 
@@ -172,7 +177,7 @@ export class Execs {
         });
       }
       exec.running = true;
-      this.#publish(exec, `exec_start: ${(exec.config.Cmd ?? []).join(' ')}`);
+      this.#publish(exec, `exec_start: ${commandText(exec.config)}`);
       const { pid } = await tasks.startExec(container.id, exec.id);
       exec.pid = pid;
     } catch (error) {
