@@ -7,7 +7,6 @@ import { invalid } from '../../../model/errors.ts';
 import { RootfsReader } from '../../../runtime/spec/rootfs-reader.ts';
 import { lookupUser } from '../../../runtime/spec/user.ts';
 import type { Container } from '../container.ts';
-import { isRunning } from '../container.ts';
 import type { Containers } from '../containers.ts';
 import { withRootfs } from '../rootfs.ts';
 import { extractFiles } from './extract.ts';
@@ -88,8 +87,7 @@ export class Archive {
   async exportRootfs(ref: string, answer: (tar: Readable) => void): Promise<void> {
     const container = this.#containers.lookUp(ref);
     const { images, config } = this.#containers.platform;
-    const rootfs = await images.rootfsMounts(container.id);
-    const view = isRunning(container) ? readOnlyView(rootfs) : rootfs;
+    const view = readOnlyView(await images.rootfsMounts(container.id));
     await withRootfs(config.execRoot, view, async (at) => {
       const directory = openSync(at, constants.O_RDONLY | constants.O_DIRECTORY);
       try {

@@ -42,6 +42,20 @@ export async function withContainerRoot<T>(
   body: (root: number) => Promise<T>,
 ): Promise<T> {
   if (isRunning(container)) return withOpen(`/proc/${container.state.pid}/root`, body);
+  // An overlay may not be mounted twice: a start waits, as with dockerd.
+  return containers.locked(container.id, async () => {
+    const current = containers.get(container.id);
+    return isRunning(current)
+      ? withOpen(`/proc/${current.state.pid}/root`, body)
+      : withMountedRoot(containers, current, body);
+  });
+}
+
+async function withMountedRoot<T>(
+  containers: Containers,
+  container: Container,
+  body: (root: number) => Promise<T>,
+): Promise<T> {
   const rootfs = await containers.platform.images.rootfsMounts(container.id);
   return withRootfs(containers.platform.config.execRoot, rootfs, (directory) =>
     withOpen(directory, async (root) => {
