@@ -39,6 +39,14 @@ const toPublished = (id: string): Rule => ({
 const chains: readonly Chain[] = [
   { name: 'published', rules: published },
   {
+    // From a subnet to its own bridge: what was translated must come back the same way, the rest is no traffic of ours.
+    name: 'at_home',
+    rules: [
+      { id: 'hairpin', matches: [is('ct-status', 'dnat')], verdict: masquerade },
+      { id: 'stays-home', matches: [], verdict: accept },
+    ],
+  },
+  {
     name: 'guard',
     base: { type: 'filter', hook: 'prerouting', priority: 'raw' },
     rules: [
@@ -111,11 +119,10 @@ const chains: readonly Chain[] = [
       },
       // On the source's subnet, not on interfaces: bridge-nf-call-iptables=1 shows other interfaces here.
       {
-        id: 'hairpin',
-        matches: [is('ct-status', 'dnat'), inSet('home', 'saddr', 'oifname')],
-        verdict: masquerade,
+        id: 'at-home',
+        matches: [inSet('home', 'saddr', 'oifname')],
+        verdict: { kind: 'jump', chain: 'at_home' },
       },
-      { id: 'stays-home', matches: [inSet('home', 'saddr', 'oifname')], verdict: accept },
       {
         id: 'egress-address',
         matches: [],

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@docker/node-sdk';
+import type { Ipv4 } from '../../model/address.ts';
 import { invalid } from '../../model/errors.ts';
+import { parsePortWishes } from '../../plan/port-spec.ts';
 import { networkMode } from './container.ts';
 import { parseSignal } from './signal.ts';
 
+const ANY_ADDRESS = '0.0.0.0' as Ipv4;
 const MINIMUM_MEMORY = 6 * 1024 * 1024;
 const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
 
@@ -20,6 +23,7 @@ export function checkContainer(
   checkRestartPolicy(hostConfig);
   checkNetworkMode(config, hostConfig, networks);
   checkModes(hostConfig);
+  parsePortWishes(hostConfig.PortBindings ?? {}, [], false, ANY_ADDRESS);
   const warnings = checkResources(hostConfig);
   if (networkMode(hostConfig).kind === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');
