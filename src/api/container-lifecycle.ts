@@ -51,12 +51,12 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
   });
 
   app.post('/containers/:id/pause', async (request, reply) => {
-    await lifecycle.pause(refOf(request));
+    await lifecycle.signals.pause(refOf(request));
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/unpause', async (request, reply) => {
-    await lifecycle.unpause(refOf(request));
+    await lifecycle.signals.unpause(refOf(request));
     return reply.code(204).send();
   });
 

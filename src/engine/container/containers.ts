@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerConfig, EndpointSettings, HostConfig, ImageConfig } from '@docker/node-sdk';
+import type { EndpointSettings, HostConfig } from '@docker/node-sdk';
 import { conflict, EngineError, errors, invalid } from '../../model/errors.ts';
 import type { Mount } from '../../runtime/images.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
-import { mergeEnvironment } from '../../runtime/spec/environment.ts';
 import type { Platform } from '../engine.ts';
 import type { Collection } from '../store.ts';
 import { parseMounts, realize } from '../volume/mount-spec.ts';
@@ -23,6 +22,7 @@ import {
 } from './container.ts';
 import type { CreateRequest } from './create-request.ts';
 import { fillHostConfig } from './host-config.ts';
+import { mergeConfig } from './merge-config.ts';
 import { Mutex } from './mutex.ts';
 import { parseName, randomName } from './name.ts';
 
@@ -305,44 +305,4 @@ function markRootfs(rootfs: readonly Mount[]): void {
   const upper = layer?.options.find((text) => text.startsWith('upperdir='))?.slice('upperdir='.length);
   const top = upper ?? (layer?.type === 'bind' ? layer.source : undefined);
   if (top !== undefined) writeFileSync(join(top, '.dockerenv'), '', { mode: 0o755, flag: 'a' });
-}
-
-/** The image's config under the request's (moby runconfig: merge). */
-export function mergeConfig(request: ContainerConfig, image: ImageConfig): ContainerConfig {
-  const entrypointGiven = request.Entrypoint !== undefined && request.Entrypoint !== null;
-  const resetEntrypoint = entrypointGiven && request.Entrypoint?.length === 1 && request.Entrypoint[0] === '';
-  const entrypoint = resetEntrypoint
-    ? []
-    : entrypointGiven
-      ? (request.Entrypoint ?? [])
-      : (image.Entrypoint ?? []);
-  // A new entrypoint makes the image's arguments meaningless.
-  const command = (request.Cmd ?? []).length > 0 ? request.Cmd : entrypointGiven ? [] : image.Cmd;
-  return {
-    ...request,
-    ...((request.User || image.User) && { User: request.User || image.User || '' }),
-    Env: [...mergeEnvironment(image.Env ?? [], request.Env ?? [])],
-    Cmd: command ?? [],
-    Entrypoint: entrypoint,
-    WorkingDir: request.WorkingDir || image.WorkingDir || '',
-    Labels: { ...image.Labels, ...request.Labels },
-    Volumes: { ...image.Volumes, ...request.Volumes } as NonNullable<ContainerConfig['Volumes']>,
-    ExposedPorts: { ...image.ExposedPorts, ...request.ExposedPorts } as NonNullable<
-      ContainerConfig['ExposedPorts']
-    >,
-    ...((request.StopSignal || image.StopSignal) && {
-      StopSignal: request.StopSignal || image.StopSignal || '',
-    }),
-    ...mergeHealthcheck(request.Healthcheck, image.Healthcheck),
-  };
-}
-
-function mergeHealthcheck(
-  request: ContainerConfig['Healthcheck'],
-  image: ImageConfig['Healthcheck'],
-): { Healthcheck?: NonNullable<ContainerConfig['Healthcheck']> } {
-  if (!request) return image ? { Healthcheck: image } : {};
-  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value));
-  if ((request.Test ?? []).length > 0) return { Healthcheck: request };
-  return { Healthcheck: { ...image, ...given } };
 }

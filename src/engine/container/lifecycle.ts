@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { conflict, EngineError, errors, invalid, notModified, system } from '../../model/errors.ts';
+import { conflict, EngineError, invalid, notModified, system } from '../../model/errors.ts';
 import type { HostFeatures } from '../../runtime/spec/host-features.ts';
 import type { TaskExit } from '../../runtime/tasks.ts';
 import type { Platform } from '../engine.ts';
@@ -10,41 +9,24 @@ import { copyUp } from './copy-up.ts';
 import { Garbage } from './garbage.ts';
 import type { HealthMonitors } from './health-monitor.ts';
 import { launchSpec, startFailure } from './launch.ts';
+import { LiveTable } from './live.ts';
 import { decideRestart } from './restart-policy.ts';
 import { parseSignal } from './signal.ts';
+import { late, SIGKILL, Signals } from './signals.ts';
 import { Streams } from './streams.ts';
 import { type WaitCondition, Waiters, type WaitResult } from './waiters.ts';
 
 const STOP_TIMEOUT_S = 10;
-/** After SIGKILL the kernel needs a moment; a process in uninterruptible sleep needs longer than anyone waits. */
-const KILL_WAIT_MS = 10_000;
-const SIGKILL = 9;
-
-/** Keeps no process from ending. */
-const late = (ms: number): Promise<'late'> => sleep(ms, 'late' as const, { ref: false });
-
-/** What is known of a container only while this daemon runs. */
-interface Live {
-  restartDelayMs: number;
-  restartTimer?: NodeJS.Timeout;
-  /** The last task is being deleted; a new one has to wait for it. */
-  taskGone: Promise<void>;
-  /** Somebody is removing it: no restart, no removal by itself. */
-  removing: boolean;
-  /** It ends in order to be started again: `--rm` does not apply to this end. */
-  kept: boolean;
-  oomKilled: boolean;
-}
-
 /** Starting, stopping and ending of containers, and what follows from it. */
 export class Lifecycle {
   readonly containers: Containers;
   readonly streams: Streams;
   readonly garbage: Garbage;
   readonly network: ContainerNetwork;
+  readonly signals: Signals;
   readonly host: HostFeatures;
   readonly #platform: Platform;
-  readonly #live = new Map<string, Live>();
+  readonly #live = new LiveTable();
   readonly #waiters = new Waiters();
   readonly #health: HealthMonitors;
   #stopping = false;
@@ -55,6 +37,7 @@ export class Lifecycle {
     this.#platform = containers.platform;
     this.streams = new Streams(containers);
     this.network = new ContainerNetwork(containers);
+    this.signals = new Signals(containers);
     this.garbage = new Garbage(this.#platform, (id) => containers.directory(id));
     this.#health = health(this);
     this.#platform.tasks.onExit((exit) => {
@@ -63,7 +46,7 @@ export class Lifecycle {
     this.#platform.tasks.onOom((id) => {
       const container = containers.find(id);
       if (container === undefined) return;
-      this.#of(id).oomKilled = true;
+      this.#live.of(id).oomKilled = true;
       containers.publish(container, 'oom');
     });
   }
@@ -76,8 +59,8 @@ export class Lifecycle {
       if (container.state.status === 'paused')
         throw conflict('cannot start a paused container, try unpause instead');
       if (container.state.status === 'running') throw notModified();
-      if (this.#of(id).removing) throw conflict('container is marked for removal and cannot be started');
-      this.#cancelRestart(id);
+      if (this.#live.of(id).removing) throw conflict('container is marked for removal and cannot be started');
+      this.#live.cancelRestart(id);
       this.containers.update(id, { manuallyStopped: false, restartCount: 0 });
       await this.#launch(id);
     });
@@ -85,7 +68,7 @@ export class Lifecycle {
 
   async #launch(id: string): Promise<void> {
     const { images, tasks } = this.#platform;
-    const live = this.#of(id);
+    const live = this.#live.of(id);
     await live.taskGone;
     live.oomKilled = false;
     const container = this.containers.get(id);
@@ -123,7 +106,7 @@ export class Lifecycle {
   }
 
   #startFailed(id: string, error: unknown): Error {
-    const live = this.#of(id);
+    const live = this.#live.of(id);
     this.network.close(this.containers.get(id));
     this.containers.volumes.tellUnmounted(id, this.containers.get(id).mounts);
     this.streams.close(id);
@@ -155,7 +138,7 @@ export class Lifecycle {
       const before = this.containers.find(exit.id);
       if (before === undefined || !isRunning(before) || (exit.pid !== 0 && before.state.pid !== exit.pid))
         return;
-      const live = this.#of(exit.id);
+      const live = this.#live.of(exit.id);
       this.#health.end(exit.id);
       await this.streams.finish(exit.id);
       this.network.close(before);
@@ -196,7 +179,7 @@ export class Lifecycle {
   }
 
   #restartLater(id: string, delayMs: number): void {
-    const live = this.#of(id);
+    const live = this.#live.of(id);
     live.restartDelayMs = delayMs;
     live.restartTimer = setTimeout(() => {
       delete live.restartTimer;
@@ -220,13 +203,6 @@ export class Lifecycle {
     }, delayMs);
   }
 
-  #cancelRestart(id: string): void {
-    const live = this.#of(id);
-    clearTimeout(live.restartTimer);
-    delete live.restartTimer;
-    live.restartDelayMs = 0;
-  }
-
   /** @param options.timeout seconds before SIGKILL; below 0: for ever. @throws EngineError NOT_MODIFIED when it does not run */
   async stop(
     ref: string,
@@ -240,9 +216,9 @@ export class Lifecycle {
     if (!isRunning(container)) throw notModified();
     const timeout = options.timeout ?? config.StopTimeout ?? STOP_TIMEOUT_S;
     const ended = this.#waiters.wait(id, 'next-exit');
-    await this.#signalUnlessEnded(container, signal);
+    await this.signals.sendUnlessEnded(container, signal);
     const patience = timeout < 0 ? ended : Promise.race([ended, late(timeout * 1000)]);
-    if ((await patience) === 'late') await this.#killForGood(container, ended);
+    if ((await patience) === 'late') await this.signals.killForGood(container, ended);
     this.containers.publish(this.containers.find(id) ?? container, 'stop');
   }
 
@@ -251,7 +227,7 @@ export class Lifecycle {
     if (this.containers.get(id).state.status !== 'restarting') return false;
     return this.containers.locked(id, async () => {
       if (this.containers.find(id)?.state.status !== 'restarting') return false;
-      this.#cancelRestart(id);
+      this.#live.cancelRestart(id);
       const stopped = this.containers.update(id, { state: { status: 'exited' } });
       this.containers.publish(stopped, 'stop');
       this.#waiters.ended(id, { statusCode: stopped.state.exitCode });
@@ -259,47 +235,13 @@ export class Lifecycle {
     });
   }
 
-  /** A process that is gone has an exit event on its way. */
-  async #signalUnlessEnded(container: Container, signal: number): Promise<void> {
-    await this.#signal(container, signal).catch((error) => {
-      if (!(error instanceof EngineError && error.code === 'NOT_FOUND')) throw error;
-    });
-  }
-
-  async #killForGood(container: Container, ended: Promise<unknown>): Promise<void> {
-    await this.#signalUnlessEnded(container, SIGKILL);
-    if ((await Promise.race([ended, late(KILL_WAIT_MS)])) === 'late') {
-      throw system(
-        `cannot stop container: ${container.id}: tried to kill container, but did not receive an exit event`,
-      );
-    }
-  }
-
-  async #signal(container: Container, signal: number): Promise<void> {
-    await this.#platform.tasks.kill(container.id, signal);
-    this.containers.publish(container, 'kill', { signal: String(signal) });
-    if (container.state.status === 'paused') await this.unpause(container.id).catch(() => undefined);
-  }
-
-  #toKill(ref: string, signalText: string): { readonly container: Container; readonly signal: number } {
-    try {
-      const container = this.containers.lookUp(ref);
-      const signal = parseSignal(signalText || 'SIGKILL');
-      if (!isRunning(container)) throw errors.containerNotRunning(container.id);
-      return { container, signal };
-    } catch (error) {
-      if (!(error instanceof EngineError)) throw error;
-      throw new EngineError(error.code, `cannot kill container: ${ref}: ${error.message}`);
-    }
-  }
-
   /** @throws EngineError CONFLICT when it does not run, INVALID_PARAMETER for an unknown signal */
   async kill(ref: string, signalText: string): Promise<void> {
-    const { container, signal } = this.#toKill(ref, signalText);
+    const { container, signal } = this.signals.parseKill(ref, signalText);
     this.containers.update(container.id, { manuallyStopped: true });
-    if (signal !== SIGKILL) return this.#signal(container, signal);
+    if (signal !== SIGKILL) return this.signals.send(container, signal);
     const ended = this.#waiters.wait(container.id, 'next-exit');
-    await this.#killForGood(container, ended);
+    await this.signals.killForGood(container, ended);
   }
 
   async restart(
@@ -316,7 +258,7 @@ export class Lifecycle {
     id: string,
     options: { readonly timeout?: number; readonly signal?: string },
   ): Promise<void> {
-    const live = this.#of(id);
+    const live = this.#live.of(id);
     live.kept = true;
     try {
       await this.stop(id, options);
@@ -326,26 +268,6 @@ export class Lifecycle {
     } finally {
       live.kept = false;
     }
-  }
-
-  async pause(ref: string): Promise<void> {
-    const { id } = this.containers.lookUp(ref);
-    await this.containers.locked(id, async () => {
-      const container = this.containers.get(id);
-      if (container.state.status === 'paused') throw conflict(`Container ${id} is already paused`);
-      if (container.state.status !== 'running') throw errors.containerNotRunning(id);
-      await this.#platform.tasks.pause(id);
-      this.containers.publish(this.containers.update(id, { state: { status: 'paused' } }), 'pause');
-    });
-  }
-
-  async unpause(ref: string): Promise<void> {
-    const { id } = this.containers.lookUp(ref);
-    await this.containers.locked(id, async () => {
-      if (this.containers.get(id).state.status !== 'paused') throw conflict(`Container ${id} is not paused`);
-      await this.#platform.tasks.resume(id);
-      this.containers.publish(this.containers.update(id, { state: { status: 'running' } }), 'unpause');
-    });
   }
 
   /** Resolves at once where the condition holds already. */
@@ -361,18 +283,18 @@ export class Lifecycle {
   async remove(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
     const container = this.containers.lookUp(ref);
     const { id } = container;
-    const live = this.#of(id);
+    const live = this.#live.of(id);
     if (live.removing) throw conflict(`removal of container ${id} is already in progress`);
     this.containers.checkRemovable(container, options.force);
     live.removing = true;
     try {
-      this.#cancelRestart(id);
+      this.#live.cancelRestart(id);
       // A start on its way comes to its end first.
       await this.containers.locked(id, async () => undefined);
       const current = this.containers.find(id);
       if (current !== undefined && isRunning(current)) {
         const ended = this.#waiters.wait(id, 'next-exit');
-        await this.#killForGood(current, ended);
+        await this.signals.killForGood(current, ended);
       }
       await this.containers.locked(id, async () => this.#discard(id, options));
     } finally {
@@ -384,13 +306,13 @@ export class Lifecycle {
   #discard(id: string, options: { readonly volumes: boolean }): void {
     const container = this.containers.find(id);
     if (container === undefined) return;
-    const { taskGone } = this.#of(id);
+    const { taskGone } = this.#live.of(id);
     this.streams.close(id);
     this.#platform.store.transaction(() => {
       this.garbage.add(id, taskGone);
       this.containers.forget(id);
     });
-    this.#live.delete(id);
+    this.#live.forget(id);
     if (options.volumes) {
       for (const mount of container.mounts) {
         if (mount.anonymous && mount.name && this.containers.volumes.users(mount.name).length === 0) {
@@ -405,7 +327,7 @@ export class Lifecycle {
   /** Stops what this daemon does by itself; containers go on. */
   async close(): Promise<void> {
     this.#stopping = true;
-    for (const live of this.#live.values()) clearTimeout(live.restartTimer);
+    this.#live.stopTimers();
     this.#health.endAll();
     await this.garbage.settled();
   }
@@ -423,20 +345,5 @@ export class Lifecycle {
       },
     });
     this.#health.begin(adopted);
-  }
-
-  #of(id: string): Live {
-    let live = this.#live.get(id);
-    if (live === undefined) {
-      live = {
-        restartDelayMs: 0,
-        taskGone: Promise.resolve(),
-        removing: false,
-        kept: false,
-        oomKilled: false,
-      };
-      this.#live.set(id, live);
-    }
-    return live;
   }
 }

@@ -3,7 +3,7 @@ import { setImmediate as tick } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { DaemonConfig } from '../../engine/config.ts';
 import type { EventBus } from '../../engine/events.ts';
-import { conflict, invalid } from '../../model/errors.ts';
+import { invalid } from '../../model/errors.ts';
 import type { Image, Images, Mount, PullOptions } from '../images.ts';
 import {
   familiarReference,
@@ -15,20 +15,11 @@ import {
 } from '../registry/reference.ts';
 import { ContentStore } from './content.ts';
 import { ImageIndex, runtimeConfig, type StoredImage } from './image-index.ts';
+import { checkRemoval, type ImageUsers, type Removal } from './image-removal.ts';
 import { type ImageRecord, ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
 import { type Manifest, parseConfig, parseManifest } from './manifest.ts';
 import { pullImage } from './pull.ts';
 import { chainId, Snapshots } from './snapshots.ts';
-
-/** Containers that stand on images. */
-export interface ImageUsers {
-  usersOf(imageId: string): readonly { readonly id: string; readonly running: boolean }[];
-}
-
-export interface Removal {
-  readonly Untagged?: string;
-  readonly Deleted?: string;
-}
 
 /** A record of this prefix keeps an image that has no name (Docker's `<none>:<none>`). */
 const DANGLING = 'gangway.invalid/dangling@';
@@ -180,37 +171,19 @@ export class ImageStore implements Images {
     const image = this.resolve(ref);
     const byId = image.id.startsWith(`sha256:${ref.replace(/^sha256:/, '')}`) && !this.#isName(ref);
     const users = this.#users.usersOf(image.id);
-    const short = image.id.slice(7, 19);
     const removals: Removal[] = [];
     if (!byId && image.names.size > 1) {
       const name = fullReference(withDefaultTag(parseReference(ref)));
       await this.#untag(image, name, removals);
       return removals;
     }
-    if (byId && image.names.size > 1 && !options.force) {
-      throw conflict(
-        `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
-      );
-    }
-    const running = users.find((user) => user.running);
-    if (running !== undefined && byId) {
-      throw conflict(
-        `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container ${running.id.slice(0, 12)}`,
-      );
-    }
-    const stopped = users[0];
-    if (stopped !== undefined && !options.force) {
-      throw conflict(
-        byId
-          ? `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container ${stopped.id.slice(0, 12)}`
-          : `conflict: unable to remove repository reference "${ref}" (must force) - container ${stopped.id.slice(0, 12)} is using its referenced image ${short}`,
-      );
-    }
+    checkRemoval(image, { ref, byId, force: options.force }, users);
+    const [user] = users;
     // With a container on it the image only loses its names: its layers hold the container's root filesystem.
-    if (stopped !== undefined) await this.#keepDangling(image);
+    if (user !== undefined) await this.#keepDangling(image);
     for (const name of image.names) await this.#untag(image, name, removals);
     for (const digest of image.repoDigests) removals.push({ Untagged: digest });
-    if (stopped === undefined) {
+    if (user === undefined) {
       await this.#drop(DANGLING + image.id);
       this.index.delete(image.id);
       removals.push({ Deleted: image.id });
