@@ -1,27 +1,6 @@
 import type { EventMessage } from '@docker/node-sdk';
 import { invalid } from '../model/errors.ts';
-
-type Wanted = ReadonlyMap<string, ReadonlySet<string>>;
-
-/** `{"type":["container"]}`, or the old `{"type":{"container":true}}`. @throws EngineError INVALID_PARAMETER */
-function parseFilters(text: string): Wanted {
-  const wanted = new Map<string, Set<string>>();
-  let given: unknown;
-  try {
-    given = JSON.parse(text);
-  } catch {
-    throw invalid('invalid filter');
-  }
-  if (given === null || typeof given !== 'object' || Array.isArray(given)) throw invalid('invalid filter');
-  for (const [key, value] of Object.entries(given)) {
-    const list = Array.isArray(value)
-      ? value
-      : Object.entries(value ?? {}).flatMap(([item, on]) => (on === true ? [item] : []));
-    if (!list.every((item) => typeof item === 'string')) throw invalid('invalid filter');
-    wanted.set(key, new Set(list));
-  }
-  return wanted;
-}
+import { parseFilters } from '../model/filters.ts';
 
 function withoutTag(name: string): string {
   const colon = name.lastIndexOf(':');
@@ -34,7 +13,7 @@ function withoutTag(name: string): string {
  * @throws EngineError INVALID_PARAMETER
  */
 export function eventFilter(text: string | undefined): (event: EventMessage) => boolean {
-  const wanted = parseFilters(text === undefined || text === '' ? '{}' : text);
+  const wanted = parseFilters(text);
   const of = (key: string): ReadonlySet<string> | undefined => {
     const values = wanted.get(key);
     return values === undefined || values.size === 0 ? undefined : values;

@@ -5,10 +5,10 @@ export type Filters = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
  * `{"label":["a=b"]}`, or the form of API 1.21 and older, `{"label":{"a=b":true}}`.
- * @param known the keys this route takes
+ * @param known the keys this route takes; absent: any, as dockerd's events do
  * @throws EngineError INVALID_PARAMETER in Docker's words
  */
-export function parseFilters(text: string | undefined, known: readonly string[]): Filters {
+export function parseFilters(text: string | undefined, known?: readonly string[]): Filters {
   const filters = new Map<string, Set<string>>();
   if (text === undefined || text === '') return filters;
   let given: unknown;
@@ -19,7 +19,7 @@ export function parseFilters(text: string | undefined, known: readonly string[])
   }
   if (given === null || typeof given !== 'object' || Array.isArray(given)) throw invalid('invalid filter');
   for (const [key, value] of Object.entries(given)) {
-    if (!known.includes(key)) throw invalid(`invalid filter '${key}'`);
+    if (known !== undefined && !known.includes(key)) throw invalid(`invalid filter '${key}'`);
     const values: unknown[] = Array.isArray(value)
       ? value
       : Object.entries(value ?? {}).flatMap(([item, on]) => (on === true ? [item] : []));
