@@ -214,7 +214,7 @@ test('a tag that moves leaves its old image dangling; removing asks who uses it'
   assert.throws(() => store.resolve(old), { code: 'NOT_FOUND' });
 });
 
-test('save and load carry an image to another store', async () => {
+test('save and load carry an image to another store, however soon after its removal', async () => {
   const before = store.resolve('hello');
   const chunks: Buffer[] = [];
   for await (const chunk of await saveArchive(store, ['hello'])) chunks.push(chunk as Buffer);

@@ -38,6 +38,12 @@ export class ContentStore {
     }
   }
 
+  /** Whether it is there, and from now on stays as long as the lease. */
+  async hold(digest: string, lease: string): Promise<boolean> {
+    await this.#services.hold(lease, 'content', digest);
+    return this.has(digest);
+  }
+
   /** The whole blob; for manifests and configs, which are small. @throws EngineError NOT_FOUND */
   async read(digest: string): Promise<Buffer> {
     const chunks: Buffer[] = [];
@@ -82,6 +88,7 @@ export class ContentStore {
         await writer.write(chunk as Buffer);
       }
       const digest = `sha256:${hash.digest('hex')}`;
+      await this.#services.hold(lease, 'content', digest);
       await writer.commit(labels, digest);
       return { digest, size: writer.offset };
     } catch (error) {
@@ -147,6 +154,8 @@ export class ContentWriter {
       readonly lease: string;
     },
   ): Promise<ContentWriter | undefined> {
+    // Content that is there already is no part of this lease by itself.
+    if (options.expected !== undefined) await services.hold(options.lease, 'content', options.expected);
     const writer = new ContentWriter(
       services.write(options.lease),
       options.ref,

@@ -124,6 +124,15 @@ export class ImageServices {
     });
   }
 
+  /**
+   * Makes something that is there already part of a lease. What an image that was just removed left behind may be
+   * collected at any moment until then, so look whether it is there only afterwards.
+   * @param type `content`, or `snapshots/` and the snapshotter
+   */
+  async hold(lease: string, type: string, id: string): Promise<void> {
+    await this.call('Leases', 'addResource', { id: lease, resource: { id, type } });
+  }
+
   read(digest: string, offset = 0): ClientReadableStream<{ readonly data: Buffer }> {
     const client = this.#client('Content') as unknown as {
       read(request: Message, metadata: Metadata): ClientReadableStream<{ readonly data: Buffer }>;

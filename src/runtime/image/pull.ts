@@ -111,7 +111,8 @@ async function fetchLayers(
   const chains = diffIds.map((_, i) => chainId(diffIds.slice(0, i + 1)));
   const here = await Promise.all(
     layers.map(
-      async (layer, i) => (await store.snapshots.exists(chains[i] ?? '')) && store.content.has(layer.digest),
+      async (layer, i) =>
+        (await store.snapshots.hold(chains[i] ?? '', lease)) && store.content.hold(layer.digest, lease),
     ),
   );
   const slots = new Semaphore(store.config.maxConcurrentDownloads);

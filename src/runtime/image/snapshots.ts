@@ -32,6 +32,12 @@ export class Snapshots {
     }
   }
 
+  /** Whether it is there, and from now on stays as long as the lease. */
+  async hold(key: string, lease: string): Promise<boolean> {
+    await this.#services.hold(lease, `snapshots/${this.name}`, key);
+    return this.exists(key);
+  }
+
   /**
    * Unpacks a layer on top of its parent chain and commits it under its chain id; does nothing when it is there.
    * @throws EngineError SYSTEM when the unpacked bytes are not what the image config says
@@ -43,7 +49,7 @@ export class Snapshots {
     chain: string,
     lease: string,
   ): Promise<void> {
-    if (await this.exists(chain)) return;
+    if (await this.hold(chain, lease)) return;
     const key = `extract-${chain}-${process.hrtime.bigint()}`;
     const { mounts } = await this.#services.call<{ mounts: readonly Mount[] }>(
       'Snapshots',
