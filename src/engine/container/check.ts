@@ -4,6 +4,7 @@ import type { Ipv4 } from '../../model/address.ts';
 import { invalid } from '../../model/errors.ts';
 import { parsePortWishes } from '../../plan/port-spec.ts';
 import { networkMode } from './container.ts';
+import { refuseEndpoint, refuseHostConfig } from './not-there-yet.ts';
 import { parseSignal } from './signal.ts';
 
 const ANY_ADDRESS = '0.0.0.0' as Ipv4;
@@ -23,6 +24,8 @@ export function checkContainer(
   checkRestartPolicy(hostConfig);
   checkNetworkMode(config, hostConfig, networks);
   checkModes(hostConfig);
+  refuseHostConfig(hostConfig);
+  for (const settings of Object.values(networks)) refuseEndpoint(settings);
   parsePortWishes(hostConfig.PortBindings ?? {}, [], false, ANY_ADDRESS);
   const warnings = checkResources(hostConfig);
   if (networkMode(hostConfig).kind === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
@@ -98,11 +101,7 @@ function checkNetworkMode(
   if (hostConfig.UTSMode === 'host' && config.Hostname)
     throw invalid('conflicting options: hostname and the UTS mode');
   if (mode.kind !== 'networks' && Object.keys(networks).some((name) => name !== hostConfig.NetworkMode)) {
-    throw invalid(
-      mode.kind === 'host'
-        ? 'conflicting options: cannot attach both user-defined and non-user-defined network-modes'
-        : 'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
-    );
+    throw invalid('conflicting options: cannot attach both user-defined and non-user-defined network-modes');
   }
 }
 

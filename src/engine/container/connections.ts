@@ -3,6 +3,7 @@ import { EngineError, forbidden, invalid, system } from '../../model/errors.ts';
 import type { Endpoint, Network } from '../../model/network.ts';
 import { type Container, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { refuseEndpoint } from './not-there-yet.ts';
 
 /** `docker network connect` and `disconnect`: now when the container runs, and for its next starts. */
 export class ContainerConnections {
@@ -19,6 +20,7 @@ export class ContainerConnections {
 
   /** @throws EngineError in Docker's words */
   async connect(ref: string, network: Network, settings: EndpointSettings): Promise<void> {
+    refuseEndpoint(settings);
     const { containers } = this.#lifecycle;
     const { id } = containers.lookUp(ref);
     await containers.locked(id, async () => {

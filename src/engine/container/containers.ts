@@ -129,7 +129,11 @@ export class Containers {
       driver: hostConfig.LogConfig?.Type ?? '',
       options: hostConfig.LogConfig?.Config ?? {},
     });
-    const networks = this.#wantedNetworks(hostConfig, request.networks);
+    const networks = this.#wantedNetworks(
+      hostConfig,
+      request.networks,
+      (request.config as { MacAddress?: string }).MacAddress,
+    );
     const id = randomBytes(32).toString('hex');
     const wishes = parseMounts({
       hostConfig,
@@ -243,6 +247,7 @@ export class Containers {
   #wantedNetworks(
     hostConfig: HostConfig,
     given: Readonly<Record<string, EndpointSettings>>,
+    macAddress: string | undefined,
   ): Record<string, EndpointSettings> {
     if (networkMode(hostConfig).kind === 'container') return {};
     const first = hostConfig.NetworkMode ?? 'bridge';
@@ -251,7 +256,9 @@ export class Containers {
       checkEndpoint(name, settings);
       wanted[name] = settings;
     };
-    take(first, given[first] ?? (first === 'bridge' ? given.default : undefined) ?? {});
+    const main = given[first] ?? (first === 'bridge' ? given.default : undefined) ?? {};
+    // Clients of API 1.43 and older give one for the whole container.
+    take(first, macAddress && !main.MacAddress ? { ...main, MacAddress: macAddress } : main);
     for (const [name, settings] of Object.entries(given)) {
       if (name !== first && name !== 'default') take(name, settings);
     }

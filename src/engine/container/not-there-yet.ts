@@ -1,0 +1,22 @@
+import type { EndpointSettings, HostConfig } from '@docker/node-sdk';
+import { notImplemented } from '../../model/errors.ts';
+
+/** What Docker would do and the engine does not yet: said instead of left out. @throws EngineError NOT_IMPLEMENTED */
+export function refuseHostConfig(hostConfig: HostConfig): void {
+  if ((hostConfig.Links ?? []).length > 0) {
+    throw notImplemented('linking containers (--link; on a network they find each other by name)');
+  }
+  if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0) throw notImplemented('--storage-opt');
+  if ((hostConfig.UsernsMode ?? '') !== '' && hostConfig.UsernsMode !== 'host') {
+    throw notImplemented(`--userns ${hostConfig.UsernsMode}`);
+  }
+}
+
+/** @throws EngineError NOT_IMPLEMENTED */
+export function refuseEndpoint(settings: EndpointSettings): void {
+  if ((settings.Links ?? []).length > 0) throw notImplemented('linking containers on a network (--link)');
+  if (settings.IPAMConfig?.IPv6Address) throw notImplemented('an IPv6 address (--ip6)');
+  if ((settings.IPAMConfig?.LinkLocalIPs ?? []).length > 0) throw notImplemented('--link-local-ip');
+  const [option] = Object.keys(settings.DriverOpts ?? {});
+  if (option !== undefined) throw notImplemented(`the endpoint option ${option}`);
+}
