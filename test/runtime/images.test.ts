@@ -177,6 +177,22 @@ test('a cut download goes on where it stopped', async () => {
   );
 });
 
+test('pulls of the same layers at the same time all arrive, each tag is known', async () => {
+  await publish('team/many', 'v1', 'many');
+  const twin = registry.manifests.get('team/many@v1');
+  assert.ok(twin);
+  registry.manifests.set('team/many@v2', twin);
+  registry.requests.length = 0;
+  const pulled = await Promise.all(['v1', 'v1', 'v2'].map((tag) => pull(`team/many:${tag}`)));
+  assert.equal(new Set(pulled.map(({ id }) => id)).size, 1);
+  assert.deepEqual(store.resolve(pulled[0]?.id ?? '').repoTags, [
+    `${registry.address}/team/many:v1`,
+    `${registry.address}/team/many:v2`,
+  ]);
+  const blobs = registry.requests.filter((request) => request.includes('/blobs/'));
+  assert.equal(blobs.length, new Set(blobs).size, 'a blob was fetched twice');
+});
+
 test('bytes that are not what their digest says are refused and leave no image', async () => {
   await publish('team/liar', 'v1', 'liar');
   registry.lying = true;

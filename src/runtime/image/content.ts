@@ -9,6 +9,7 @@ import {
   type WriteRequest,
   type WriteResponse,
 } from './image-services.ts';
+import { Turns } from './turns.ts';
 
 /** gRPC messages are at most 4 MiB by default; containerd's own client writes 1 MiB at a time. */
 const CHUNK = 1 << 20;
@@ -23,9 +24,15 @@ type Labels = Readonly<Record<string, string>>;
 /** containerd's content store: blobs by digest, written once and verified. */
 export class ContentStore {
   readonly #services: ImageServices;
+  readonly #turns = new Turns();
 
   constructor(services: ImageServices) {
     this.#services = services;
+  }
+
+  /** containerd refuses a second writer of an ingest; whoever wants the same one waits, and then finds it written. */
+  inTurn<T>(ref: string, body: () => Promise<T>): Promise<T> {
+    return this.#turns.run(ref, body);
   }
 
   async has(digest: string): Promise<boolean> {
@@ -63,18 +70,16 @@ export class ContentStore {
   /** Bytes that are in memory. Not an error when they are there already; their labels are then brought up to date. */
   async put(bytes: Buffer, lease: string, labels: Labels = {}): Promise<Blob> {
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-    const writer = await ContentWriter.open(this.#services, {
-      ref: `put-${digest}`,
-      expected: digest,
-      total: bytes.length,
-      lease,
+    const ref = `put-${digest}`;
+    return this.inTurn(ref, async () => {
+      const writer = await this.open({ ref, expected: digest, total: bytes.length, lease });
+      if (writer === undefined) await this.label(digest, labels);
+      else {
+        await writer.write(bytes.subarray(writer.offset));
+        await writer.commit(labels);
+      }
+      return { digest, size: bytes.length };
     });
-    if (writer === undefined) await this.label(digest, labels);
-    else {
-      await writer.write(bytes.subarray(writer.offset));
-      await writer.commit(labels);
-    }
-    return { digest, size: bytes.length };
   }
 
   /** A stream of unknown length and digest. */
@@ -92,7 +97,7 @@ export class ContentStore {
       await writer.commit(labels, digest);
       return { digest, size: writer.offset };
     } catch (error) {
-      writer.close();
+      await writer.close();
       await this.abort(ref);
       throw error;
     }
@@ -126,6 +131,7 @@ export class ContentWriter {
   readonly #ref: string;
   readonly #expected: string | undefined;
   readonly #total: number;
+  readonly #ended: Promise<void>;
   #failure: unknown;
   /** Bytes the store has. */
   offset = 0;
@@ -141,6 +147,7 @@ export class ContentWriter {
     this.#expected = expected;
     this.#total = total;
     stream.on('data', (response: WriteResponse) => this.#waiting.shift()?.resolve(response));
+    this.#ended = new Promise((resolve) => stream.once('status', () => resolve()));
     stream.on('error', (error) => this.#fail(error));
     stream.on('end', () => this.#fail(system(`content store closed the ingest ${ref}`)));
   }
@@ -199,12 +206,14 @@ export class ContentWriter {
     } catch (error) {
       if (!isAlreadyExists(error)) throw verification(error, expected);
     } finally {
-      this.close();
+      await this.close();
     }
   }
 
-  close(): void {
+  /** Resolves when containerd has let go of the ingest. */
+  async close(): Promise<void> {
     this.#stream.end();
+    await this.#ended;
   }
 
   #target(): Pick<WriteRequest, 'ref' | 'expected' | 'total'> {

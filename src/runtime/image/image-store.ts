@@ -6,6 +6,7 @@ import type { EventBus } from '../../engine/events.ts';
 import { invalid } from '../../model/errors.ts';
 import type { Image, Images, Mount, PullOptions } from '../images.ts';
 import {
+  familiarName,
   familiarReference,
   fullName,
   fullReference,
@@ -20,6 +21,7 @@ import { type ImageRecord, ImageServices, isAlreadyExists, isNotFound } from './
 import { type Manifest, parseConfig, parseManifest } from './manifest.ts';
 import { pullImage } from './pull.ts';
 import { chainId, Snapshots } from './snapshots.ts';
+import { Turns } from './turns.ts';
 
 /** A record of this prefix keeps an image that has no name (Docker's `<none>:<none>`). */
 const DANGLING = 'gangway.invalid/dangling@';
@@ -48,6 +50,8 @@ export class ImageStore implements Images {
   readonly #events: EventBus;
   readonly #log: Logger;
   readonly #users: ImageUsers;
+  /** Records and index change together, one change at a time. */
+  readonly #changes = new Turns();
 
   constructor(options: ImageStoreOptions) {
     this.config = options.config;
@@ -99,7 +103,7 @@ export class ImageStore implements Images {
   async pull(ref: string, options: PullOptions): Promise<Image> {
     const reference = withDefaultTag(parseReference(ref));
     const image = await this.leased((lease) => pullImage(this, reference, options, lease));
-    this.#publish('pull', familiarReference(reference), { name: familiarReference({ ...reference }) });
+    this.#publish('pull', familiarReference(reference), { name: familiarName(reference) });
     return image;
   }
 
@@ -122,10 +126,18 @@ export class ImageStore implements Images {
    * Makes an image known: everything it needs is in the content store and unpacked under `lease`.
    * @param repoDigest `name@sha256:…` when it came from a registry
    */
-  async register(
+  register(
     manifestDigest: string,
     reference: Reference | undefined,
     repoDigest?: string,
+  ): Promise<StoredImage> {
+    return this.#changes.run('', () => this.#register(manifestDigest, reference, repoDigest));
+  }
+
+  async #register(
+    manifestDigest: string,
+    reference: Reference | undefined,
+    repoDigest: string | undefined,
   ): Promise<StoredImage> {
     const bytes = await this.content.read(manifestDigest);
     const manifest = parseManifest(bytes);
@@ -164,7 +176,14 @@ export class ImageStore implements Images {
   }
 
   /** `docker rmi`. @throws EngineError NOT_FOUND, CONFLICT when containers use it */
-  async remove(
+  remove(
+    ref: string,
+    options: { readonly force: boolean; readonly prune: boolean },
+  ): Promise<readonly Removal[]> {
+    return this.#changes.run('', () => this.#remove(ref, options));
+  }
+
+  async #remove(
     ref: string,
     options: { readonly force: boolean; readonly prune: boolean },
   ): Promise<readonly Removal[]> {
@@ -222,7 +241,15 @@ export class ImageStore implements Images {
   }
 
   #publish(action: string, id: string, attributes: Readonly<Record<string, string>>): void {
-    this.#events.publish('image', action, id, attributes);
+    this.#events.publish('image', action, id, { ...this.#labels(id), ...attributes });
+  }
+
+  #labels(ref: string): Readonly<Record<string, string>> {
+    try {
+      return this.resolve(ref).config.Labels ?? {};
+    } catch {
+      return {};
+    }
   }
 
   #isName(ref: string): boolean {
@@ -238,7 +265,7 @@ export class ImageStore implements Images {
     this.#forgetName(image, name);
     const familiar = familiarReference(parseReference(name));
     removals.push({ Untagged: familiar });
-    this.#publish('untag', image.id, { name: familiar });
+    this.#publish('untag', image.id, { name: image.id });
   }
 
   #forgetName(image: StoredImage, name: string): void {
@@ -303,8 +330,8 @@ export class ImageStore implements Images {
   async #admit(record: ImageRecord): Promise<void> {
     const manifest = parseManifest(await this.content.read(record.target.digest));
     const id = manifest.config.digest;
+    const file = this.index.get(id)?.file ?? parseConfig(await this.content.read(id));
     const known = this.index.get(id);
-    const file = known?.file ?? parseConfig(await this.content.read(id));
     const names = new Set(known?.names ?? []);
     if (!record.name.startsWith(DANGLING)) names.add(record.name);
     const digests = new Set(known?.repoDigests ?? []);

@@ -156,8 +156,8 @@ async function fetchLayers(
   }
 }
 
-/** Downloads one blob into the content store, going on after a cut where it stopped. */
-async function fetchBlob(
+/** Downloads one blob, once however many pulls want it at the same time. */
+function fetchBlob(
   store: ImageStore,
   client: RegistryClient,
   blob: ManifestDescriptor,
@@ -166,6 +166,22 @@ async function fetchBlob(
   progress: (line: Progress) => void,
 ): Promise<void> {
   const ref = `pull-${blob.digest}`;
+  return store.content.inTurn(ref, () => {
+    options.signal?.throwIfAborted();
+    return download(store, client, blob, ref, lease, options, progress);
+  });
+}
+
+/** Into the content store, going on after a cut where it stopped. */
+async function download(
+  store: ImageStore,
+  client: RegistryClient,
+  blob: ManifestDescriptor,
+  ref: string,
+  lease: string,
+  options: PullOptions,
+  progress: (line: Progress) => void,
+): Promise<void> {
   const id = shortId(blob);
   const writer = await store.content.open({ ref, expected: blob.digest, total: blob.size, lease });
   if (writer === undefined) return void progress({ status: 'Download complete', progressDetail: {}, id });
@@ -210,7 +226,7 @@ async function fetchBlob(
     await writer.commit();
     progress({ status: 'Download complete', progressDetail: {}, id });
   } catch (error) {
-    writer.close();
+    await writer.close();
     await store.content.abort(ref);
     throw error;
   }

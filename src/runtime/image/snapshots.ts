@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { notFound, system } from '../../model/errors.ts';
 import type { Mount } from '../images.ts';
 import { type Descriptor, type ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
+import { Turns } from './turns.ts';
 
 /** Chain id of the first n layers (opencontainers/image-spec config.md, "Layer ChainID"). */
 export function chainId(diffIds: readonly string[]): string {
@@ -16,6 +17,7 @@ export function chainId(diffIds: readonly string[]): string {
 export class Snapshots {
   readonly name: string;
   readonly #services: ImageServices;
+  readonly #turns = new Turns();
 
   constructor(services: ImageServices, name: string) {
     this.#services = services;
@@ -42,7 +44,17 @@ export class Snapshots {
    * Unpacks a layer on top of its parent chain and commits it under its chain id; does nothing when it is there.
    * @throws EngineError SYSTEM when the unpacked bytes are not what the image config says
    */
-  async apply(
+  apply(
+    layer: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
+    diffId: string,
+    parent: string,
+    chain: string,
+    lease: string,
+  ): Promise<void> {
+    return this.#turns.run(chain, () => this.#apply(layer, diffId, parent, chain, lease));
+  }
+
+  async #apply(
     layer: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>,
     diffId: string,
     parent: string,
