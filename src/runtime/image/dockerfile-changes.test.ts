@@ -31,7 +31,7 @@ test('each instruction lands in the config', () => {
 });
 
 test('wrong instructions are named', () => {
-  assert.throws(() => applyChanges({}, ['FROM x']), { message: 'from is not a valid change command' });
+  assert.throws(() => applyChanges({}, ['FROM x']), { message: 'FROM is not a valid change command' });
   assert.throws(() => applyChanges({}, ['EXPOSE 0']), { message: 'invalid containerPort: 0' });
   assert.throws(() => applyChanges({}, ['ENV']), {
     message: 'dockerfile parse error: ENV requires at least one argument',

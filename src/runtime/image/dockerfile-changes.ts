@@ -65,7 +65,7 @@ function apply(config: Mutable<ImageConfig>, instruction: string, rest: string, 
       config.Healthcheck = healthcheck(rest);
       return;
     default:
-      throw invalid(`${given.toLowerCase()} is not a valid change command`);
+      throw invalid(`${given} is not a valid change command`);
   }
 }
 

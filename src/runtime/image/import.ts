@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { invalid, system } from '../../model/errors.ts';
 import type { Progress } from '../images.ts';
 import { parseReference, withDefaultTag } from '../registry/reference.ts';
+import { networkCause } from '../registry/unreachable.ts';
 import { applyChanges } from './dockerfile-changes.ts';
 import type { ImageStore } from './image-store.ts';
 import { assemble, importLayer } from './layer-import.ts';
@@ -48,14 +49,14 @@ export async function importImage(store: ImageStore, request: ImportRequest): Pr
 
 async function download(url: string, progress: (line: Progress) => void): Promise<Readable> {
   const target = /^https?:\/\//.test(url) ? url : `http://${url}`;
-  progress({ status: `Downloading from ${target}` });
   let response: Response;
   try {
     response = await fetch(target);
   } catch (error) {
-    throw system(`Get "${target}": ${error instanceof Error ? error.message : String(error)}`, error);
+    throw system(`Get "${target}": ${networkCause(error)}`, error);
   }
   if (!response.ok || response.body === null)
     throw system(`Got HTTP status code >= 400: ${response.status} ${response.statusText}`);
+  progress({ status: `Downloading from ${target}` });
   return Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
 }

@@ -1,6 +1,6 @@
 import { arch as nodeArch } from 'node:process';
 import { z } from 'zod';
-import { notFound, system } from '../../model/errors.ts';
+import { invalid, notFound, system } from '../../model/errors.ts';
 
 const descriptor = z.object({
   mediaType: z.string().default(''),
@@ -57,6 +57,10 @@ export interface Platform {
   readonly variant?: string;
 }
 
+/** containerd platforms.go. */
+const PLATFORM_COMPONENT = /^[A-Za-z0-9_.-]+$/;
+/** What may stand alone for an operating system; anything else alone is an architecture. */
+const SYSTEMS: ReadonlySet<string> = new Set(['linux', 'windows', 'darwin', 'freebsd']);
 const GO_ARCH: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', arm: 'arm', arm64: 'arm64' };
 
 export function hostPlatform(): Platform {
@@ -64,13 +68,29 @@ export function hostPlatform(): Platform {
   return { os: 'linux', architecture, ...(architecture === 'arm' && { variant: 'v7' }) };
 }
 
-/** `os[/arch[/variant]]`, or an architecture alone. */
+/** `os`, `arch` or `os/arch[/variant]`; what is left out is the host's. @throws EngineError INVALID_PARAMETER */
 export function parsePlatform(text: string | undefined): Platform {
   if (text === undefined || text === '') return hostPlatform();
-  const [os = 'linux', architecture = hostPlatform().architecture, variant] = text.split('/');
-  const names: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
-  return { os, architecture: names[architecture] ?? architecture, ...(variant !== undefined && { variant }) };
+  const [first = '', second, ...rest] = text.split('/');
+  const components = [first, second, rest.length > 0 ? rest.join('/') : undefined];
+  for (const component of components) {
+    if (component !== undefined && !PLATFORM_COMPONENT.test(component)) {
+      throw invalid(
+        `${JSON.stringify(component)} is an invalid component of ${JSON.stringify(text)}: platform specifier component must match ${JSON.stringify(PLATFORM_COMPONENT.source)}: invalid argument`,
+      );
+    }
+  }
+  const variant = components[2];
+  const host = hostPlatform();
+  if (second === undefined && !SYSTEMS.has(first)) return { os: host.os, architecture: goArch(first) };
+  return {
+    os: first,
+    architecture: second === undefined ? host.architecture : goArch(second),
+    ...(variant !== undefined && { variant }),
+  };
 }
+
+const goArch = (name: string): string => ({ x86_64: 'amd64', aarch64: 'arm64' })[name] ?? name;
 
 function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
   let json: unknown;

@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, system } from '../../model/errors.ts';
 import type { Progress, PullOptions } from '../images.ts';
+import { endpointsFor } from '../registry/endpoint.ts';
 import { familiarName, familiarReference, fullName, type Reference } from '../registry/reference.ts';
-import {
-  endpointsFor,
-  type FetchedManifest,
-  RegistryClient,
-  RegistryUnreachable,
-} from '../registry/registry-client.ts';
+import { type FetchedManifest, RegistryClient } from '../registry/registry-client.ts';
+import { RegistryUnreachable } from '../registry/unreachable.ts';
 import type { StoredImage } from './image-index.ts';
 import type { ImageStore } from './image-store.ts';
 import {
@@ -93,8 +90,14 @@ async function firstAnswer(
     try {
       return { client, top: await client.manifest(version, options.signal) };
     } catch (error) {
-      // The words of a registry that answered say more than those of one that could not be reached.
-      if (failure === undefined || !(error instanceof RegistryUnreachable)) failure = error;
+      // The words of a registry that answered say more than those of one that could not be reached; the last one
+      // that could not is the one the image was to come from.
+      if (
+        failure === undefined ||
+        failure instanceof RegistryUnreachable ||
+        !(error instanceof RegistryUnreachable)
+      )
+        failure = error;
     }
   }
   throw failure;

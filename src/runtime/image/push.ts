@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { system } from '../../model/errors.ts';
 import type { Progress, RegistryAuth } from '../images.ts';
+import { endpointsFor } from '../registry/endpoint.ts';
 import { familiarName, fullName, type Reference } from '../registry/reference.ts';
-import { endpointsFor, RegistryClient } from '../registry/registry-client.ts';
+import { RegistryClient } from '../registry/registry-client.ts';
 import type { StoredImage } from './image-index.ts';
 import type { ImageStore } from './image-store.ts';
 import { parseManifest } from './manifest.ts';

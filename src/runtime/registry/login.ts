@@ -1,8 +1,9 @@
 import type { DaemonConfig } from '../../engine/config.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { RegistryAuth } from '../images.ts';
+import { endpointsFor } from './endpoint.ts';
 import { DEFAULT_DOMAIN } from './reference.ts';
-import { endpointsFor, RegistryClient } from './registry-client.ts';
+import { RegistryClient } from './registry-client.ts';
 
 /** `docker login`: asks the registry itself. @throws EngineError UNAUTHORIZED */
 export async function checkCredentials(

@@ -20,7 +20,7 @@ test('what is no reference is refused in Docker’s words', () => {
     assert.throws(() => parseReference(text), { message: /^invalid reference format/ }, text);
   }
   assert.throws(() => parseReference('Busybox'), {
-    message: 'invalid reference format: repository name must be lowercase',
+    message: 'invalid reference format: repository name (library/Busybox) must be lowercase',
   });
   assert.throws(() => parseReference('a'.repeat(64)), {
     message: /cannot specify 64-byte hexadecimal strings/,

@@ -44,10 +44,22 @@ export function parseReference(text: string): Reference {
   let path = named ? rest.slice(slash + 1) : rest;
   if (domain === 'index.docker.io') domain = DEFAULT_DOMAIN;
   if (domain === DEFAULT_DOMAIN && !path.includes('/')) path = `library/${path}`;
-  if (/[A-Z]/.test(path)) throw invalid('invalid reference format: repository name must be lowercase');
+  if (/[A-Z]/.test(path))
+    throw invalid(`invalid reference format: repository name (${path}) must be lowercase`);
   if (!DOMAIN.test(domain) || !PATH.test(path) || path.length > 255)
     throw invalid('invalid reference format');
   return { domain, path, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
+}
+
+/**
+ * A name and, apart from it, its tag, as most requests give them; an empty tag is none.
+ * @throws EngineError INVALID_PARAMETER `invalid tag format`
+ */
+export function parseTagged(name: string, tag: string): Reference {
+  const reference = parseReference(name);
+  if (tag === '') return reference;
+  if (!TAG.test(tag)) throw invalid('invalid tag format');
+  return { domain: reference.domain, path: reference.path, tag };
 }
 
 /** `name:latest` when neither tag nor digest is given, as every Docker command does. */

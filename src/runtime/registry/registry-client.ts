@@ -2,7 +2,9 @@ import type { Readable } from 'node:stream';
 import { EngineError, notFound, system } from '../../model/errors.ts';
 import type { RegistryAuth } from '../images.ts';
 import { parseChallenge } from './challenge.ts';
-import { DEFAULT_DOMAIN, familiarName, type Reference } from './reference.ts';
+import type { RegistryEndpoint } from './endpoint.ts';
+import { familiarName, type Reference } from './reference.ts';
+import { networkCause, RegistryUnreachable } from './unreachable.ts';
 
 /** Manifest media types this engine understands, in the order it prefers them. */
 export const MANIFEST_TYPES = [
@@ -11,12 +13,6 @@ export const MANIFEST_TYPES = [
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ] as const;
-
-export interface RegistryEndpoint {
-  /** `https://registry-1.docker.io`, without a trailing slash. */
-  readonly url: string;
-  readonly mirror: boolean;
-}
 
 export interface FetchedManifest {
   readonly bytes: Buffer;
@@ -33,13 +29,6 @@ export interface BlobStream {
 }
 
 const REGISTRY_TIMEOUT_MS = 30_000;
-
-/** No answer at all: no connection, no TLS. */
-export class RegistryUnreachable extends EngineError {
-  constructor(message: string, cause: unknown) {
-    super('SYSTEM', message, { cause });
-  }
-}
 
 /** One registry, one repository, one set of credentials: a pull makes one and forgets it. OCI distribution spec 1.1. */
 export class RegistryClient {
@@ -158,10 +147,8 @@ export class RegistryClient {
       return await fetch(url, { ...init, headers });
     } catch (error) {
       if (init.signal?.aborted) throw error;
-      throw new RegistryUnreachable(
-        `${init.method === 'HEAD' ? 'Head' : 'Get'} "${url}": ${causeOf(error)}`,
-        error,
-      );
+      // Docker asks for this page before any other, so its name stands in the message.
+      throw new RegistryUnreachable(`Get "${this.#endpoint.url}/v2/": ${networkCause(error)}`, error);
     }
   }
 
@@ -198,7 +185,7 @@ export class RegistryClient {
         response = await fetch(url, { headers, signal: either });
       }
     } catch (error) {
-      throw system(`Get "${realm}": ${causeOf(error)}`, error);
+      throw system(`Get "${realm}": ${networkCause(error)}`, error);
     }
     if (!response.ok) throw await this.#failure(response, '');
     const body = (await response.json()) as { token?: string; access_token?: string };
@@ -241,41 +228,4 @@ async function registryWords(response: Response): Promise<string> {
   } catch {
     return '';
   }
-}
-
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause;
-  if (cause instanceof Error) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ECONNREFUSED') return 'dial tcp: connect: connection refused';
-    if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `dial tcp: lookup: ${cause.message}`;
-    return cause.message || error.message;
-  }
-  return error.message;
-}
-
-/**
- * Where to look for an image, in order: mirrors stand for Docker Hub only; `insecure` registries and those on loopback
- * are tried without TLS when TLS fails (docs.docker.com/reference/cli/dockerd, "Insecure registries").
- */
-export function endpointsFor(
-  reference: Reference,
-  options: { readonly registryMirrors: readonly string[]; readonly insecureRegistries: readonly string[] },
-): readonly RegistryEndpoint[] {
-  if (reference.domain === DEFAULT_DOMAIN) {
-    return [
-      ...options.registryMirrors.map((mirror) => ({ url: mirror.replace(/\/+$/, ''), mirror: true })),
-      { url: 'https://registry-1.docker.io', mirror: false },
-    ];
-  }
-  const https = { url: `https://${reference.domain}`, mirror: false };
-  if (!isInsecure(reference.domain, options.insecureRegistries)) return [https];
-  return [https, { url: `http://${reference.domain}`, mirror: false }];
-}
-
-function isInsecure(domain: string, configured: readonly string[]): boolean {
-  const host = domain.replace(/:\d+$/, '');
-  if (host === 'localhost' || host === '[::1]' || /^127\./.test(host)) return true;
-  return configured.some((entry) => entry === domain || entry === host);
 }
