@@ -1,5 +1,6 @@
 import type { HostPortResource } from '../plan/resource.ts';
 import { resourceKey } from '../plan/resource.ts';
+import { DropFilter } from './drop-filter.ts';
 import { HostPortTaken, KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
 import { socketAddress } from './socket-address.ts';
@@ -18,6 +19,7 @@ const SOCKETS = {
 export class HostPorts {
   readonly #held = new Map<string, { readonly resource: HostPortResource; readonly fd: number }>();
   readonly #log: (message: string) => void;
+  readonly #filter = new DropFilter();
 
   constructor(log: (message: string) => void) {
     this.#log = log;
@@ -38,7 +40,7 @@ export class HostPorts {
     try {
       // Lets a connection in TIME_WAIT not stand in the way. Not for UDP, where two such sockets would share the port.
       if (port.protocol !== 'udp') libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, ON);
-      libc.dropEverything(fd);
+      this.#filter.attach(fd);
       libc.bind(fd, socketAddress(port.address, port.port));
       if (port.protocol !== 'udp') libc.listen(fd, 1);
     } catch (error) {
@@ -64,6 +66,7 @@ export class HostPorts {
   close(): void {
     for (const held of this.#held.values()) libc.close(held.fd);
     this.#held.clear();
+    this.#filter.close();
   }
 }
 
