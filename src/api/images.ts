@@ -3,12 +3,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { errors, invalid, notImplemented } from '../model/errors.ts';
 import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
-import { loadArchive, saveArchive } from '../runtime/image/archive.ts';
 import type { StoredImage } from '../runtime/image/image-index.ts';
 import type { ImageUsers } from '../runtime/image/image-removal.ts';
 import type { ImageStore } from '../runtime/image/image-store.ts';
 import { importImage } from '../runtime/image/import.ts';
+import { loadArchive } from '../runtime/image/loaded-archive.ts';
 import { pushImage } from '../runtime/image/push.ts';
+import { saveArchive } from '../runtime/image/saved-archive.ts';
 import type { RegistryAuth } from '../runtime/images.ts';
 import { checkCredentials } from '../runtime/registry/login.ts';
 import { familiarName, parseReference, withDefaultTag } from '../runtime/registry/reference.ts';
@@ -263,7 +264,6 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
     const name = decodeURIComponent((request.params as { '*': string })['*']);
     return images.remove(name, {
       force: queryFlag(request.query, 'force'),
-      prune: !queryFlag(request.query, 'noprune'),
     });
   });
 }

@@ -12,9 +12,10 @@ import type { DaemonConfig } from '../../src/engine/config.ts';
 import { EventBus } from '../../src/engine/events.ts';
 import { CLONE_NEWNS, unshare } from '../../src/kernel/libc.ts';
 import { ContainerdProcess } from '../../src/runtime/containerd-process.ts';
-import { loadArchive, saveArchive } from '../../src/runtime/image/archive.ts';
 import { ImageStore } from '../../src/runtime/image/image-store.ts';
 import { importImage } from '../../src/runtime/image/import.ts';
+import { loadArchive } from '../../src/runtime/image/loaded-archive.ts';
+import { saveArchive } from '../../src/runtime/image/saved-archive.ts';
 import type { Progress } from '../../src/runtime/images.ts';
 import { RegistryOfFaults } from './registry-of-faults.ts';
 
@@ -220,7 +221,7 @@ test('a tag that moves leaves its old image dangling; removing asks who uses it'
   await pull('team/moving:v1');
   assert.deepEqual(store.resolve(old).repoTags, []);
   users = [{ id: 'f'.repeat(64), running: true }];
-  await assert.rejects(store.remove(old, { force: true, prune: true }), {
+  await assert.rejects(store.remove(old, { force: true }), {
     code: 'CONFLICT',
     message: /cannot be forced/,
   });
@@ -234,10 +235,74 @@ test('save and load carry an image to another store, however soon after its remo
   const before = store.resolve('hello');
   const chunks: Buffer[] = [];
   for await (const chunk of await saveArchive(store, ['hello'])) chunks.push(chunk as Buffer);
-  await store.remove('hello', { force: false, prune: true });
+  await store.remove('hello', { force: false });
   assert.throws(() => store.resolve('hello'));
   const lines: Progress[] = [];
   await loadArchive(store, Readable.from([Buffer.concat(chunks)]), (line) => lines.push(line));
   assert.equal(store.resolve('hello').id, before.id);
   assert.equal(lines.at(-1)?.stream, 'Loaded image: hello:latest\n');
+});
+
+test('an OCI layout without manifest.json is loaded, packed by gzip or not', async () => {
+  const layer = await tar({ 'bin/sh': 'shell' });
+  const file = Buffer.from(
+    JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { diff_ids: [digestOf(layer)] } }),
+  );
+  const packed = gzipSync(layer);
+  const blob = (bytes: Buffer) => ({ digest: digestOf(bytes), size: bytes.length });
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...blob(file) },
+      layers: [{ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...blob(packed) }],
+    }),
+  );
+  const name = { 'io.containerd.image.name': 'docker.io/library/layout:1' };
+  const archive = await tar({
+    'oci-layout': '{"imageLayoutVersion":"1.0.0"}',
+    'index.json': JSON.stringify({
+      schemaVersion: 2,
+      manifests: [{ ...blob(manifest), annotations: name }],
+    }),
+    ...Object.fromEntries(
+      [packed, file, manifest].map((bytes) => [`blobs/sha256/${digestOf(bytes).slice(7)}`, bytes]),
+    ),
+  });
+  for (const source of [gzipSync(archive), archive]) {
+    await loadArchive(store, Readable.from([source]), () => undefined);
+    assert.equal(store.resolve('layout:1').id, digestOf(file));
+  }
+  await assert.rejects(
+    loadArchive(store, Readable.from([await tar({ x: 'y' })]), () => undefined),
+    { code: 'INVALID_PARAMETER' },
+  );
+});
+
+test('a removed image takes along the layers that no other image has, and only them', async () => {
+  const shared = await tar({ 'etc/shared': 'shared' });
+  const imported = async (name: string): Promise<string> =>
+    importImage(store, {
+      source: Readable.from([shared]),
+      name,
+      changes: [`LABEL name=${name}`],
+      message: '',
+      platform: undefined,
+      progress: () => undefined,
+    });
+  const first = await imported('first');
+  const second = await imported('second');
+  users = [{ id: 'f'.repeat(64), running: false }];
+  await assert.rejects(store.remove('first', { force: false }), { code: 'CONFLICT' });
+  // A stopped container keeps its root filesystem, not the image.
+  assert.deepEqual(await store.remove('first', { force: true }), [
+    { Untagged: 'first:latest' },
+    { Deleted: first },
+  ]);
+  users = [];
+  assert.deepEqual(await store.remove(second, { force: false }), [
+    { Untagged: 'second:latest' },
+    { Deleted: second },
+    { Deleted: digestOf(shared) },
+  ]);
+  assert.throws(() => store.resolve('No Name'), { code: 'INVALID_PARAMETER' });
 });

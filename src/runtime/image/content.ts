@@ -35,12 +35,13 @@ export class ContentStore {
     return this.#turns.run(ref, body);
   }
 
-  async has(digest: string): Promise<boolean> {
+  /** Bytes of a blob; undefined when it is not there. */
+  async size(digest: string): Promise<number | undefined> {
     try {
-      await this.#services.call('Content', 'info', { digest });
-      return true;
+      const { info } = await this.#services.call<{ info: { size: number } }>('Content', 'info', { digest });
+      return info.size;
     } catch (error) {
-      if (isNotFound(error)) return false;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }
@@ -48,7 +49,7 @@ export class ContentStore {
   /** Whether it is there, and from now on stays as long as the lease. */
   async hold(digest: string, lease: string): Promise<boolean> {
     await this.#services.hold(lease, 'content', digest);
-    return this.has(digest);
+    return (await this.size(digest)) !== undefined;
   }
 
   /** The whole blob; for manifests and configs, which are small. @throws EngineError NOT_FOUND */

@@ -1,8 +1,15 @@
 import type { ImageConfig } from '@docker/node-sdk';
-import { conflict, errors } from '../../model/errors.ts';
+import { conflict, EngineError, errors } from '../../model/errors.ts';
 import type { Image } from '../images.ts';
-import { fullName, parseReference, withDefaultTag } from '../registry/reference.ts';
+import {
+  familiarReference,
+  fullName,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '../registry/reference.ts';
 import type { ImageConfigFile } from './manifest.ts';
+import { chainIds } from './snapshots.ts';
 
 /** What the store knows of an image beyond what its users need. */
 export interface StoredImage extends Image {
@@ -42,30 +49,49 @@ export class ImageIndex {
     return [...this.#byId.values()];
   }
 
-  /** By full id, name, digest, or id prefix: Docker's order. @throws EngineError NOT_FOUND, CONFLICT for an ambiguous prefix */
+  /**
+   * By full id, name, digest, or id prefix: Docker's order.
+   * @throws EngineError NOT_FOUND, CONFLICT for an ambiguous prefix, INVALID_PARAMETER for what is no name at all
+   */
   resolve(ref: string): StoredImage {
     const hex = ref.replace(/^sha256:/, '');
     const exact = /^[0-9a-f]{64}$/.test(hex) ? this.#byId.get(`sha256:${hex}`) : undefined;
     if (exact !== undefined) return exact;
-    const named = this.#named(ref);
+    const reference = /^[0-9a-f]{64}$/.test(hex) ? undefined : attempt(ref);
+    const named = reference instanceof EngineError ? undefined : this.#named(reference);
     if (named !== undefined) return named;
     if (/^[0-9a-f]{1,64}$/.test(hex)) {
       const found = this.all().filter((image) => image.id.startsWith(`sha256:${hex}`));
       if (found.length > 1) throw conflict(`ambiguous image id prefix: ${ref}`);
       if (found[0] !== undefined) return found[0];
     }
+    if (reference instanceof EngineError) throw reference;
     throw errors.noSuchImage(
       ref.includes(':') || ref.includes('@') || /^[0-9a-f]{12,64}$/.test(ref) ? ref : `${ref}:latest`,
     );
   }
 
-  #named(ref: string): StoredImage | undefined {
-    let reference: ReturnType<typeof parseReference>;
-    try {
-      reference = withDefaultTag(parseReference(ref));
-    } catch {
-      return undefined;
-    }
+  /** Its image loses this name, and stays. */
+  forgetName(id: string, fullReference: string): void {
+    const image = this.#byId.get(id);
+    if (image === undefined) return;
+    const names = new Set(image.names);
+    names.delete(fullReference);
+    this.put({ ...image, names, repoTags: familiarNames(names) });
+  }
+
+  /** Layers (chain ids, the topmost first) that no other image has. */
+  unshared(image: StoredImage): readonly string[] {
+    const others = new Set<string>();
+    for (const other of this.#byId.values())
+      if (other.id !== image.id) for (const chain of chainIds(other.diffIds)) others.add(chain);
+    return chainIds(image.diffIds)
+      .filter((chain) => !others.has(chain))
+      .reverse();
+  }
+
+  #named(reference: Reference | undefined): StoredImage | undefined {
+    if (reference === undefined) return undefined;
     const name = fullName(reference);
     if (reference.digest !== undefined) {
       const wanted = `@${reference.digest}`;
@@ -82,4 +108,19 @@ export class ImageIndex {
 /** The config's runtime part in Docker's shape. */
 export function runtimeConfig(file: ImageConfigFile): ImageConfig {
   return (file.config ?? {}) as ImageConfig;
+}
+
+/** Names as people read them, in alphabetical order. */
+export function familiarNames(names: ReadonlySet<string>): string[] {
+  return [...names].map((name) => familiarReference(parseReference(name))).sort();
+}
+
+/** What is no reference may still be the beginning of an id: the refusal is kept for when it is neither. */
+function attempt(ref: string): Reference | EngineError {
+  try {
+    return withDefaultTag(parseReference(ref));
+  } catch (error) {
+    if (error instanceof EngineError) return error;
+    throw error;
+  }
 }

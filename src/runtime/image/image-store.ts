@@ -9,24 +9,21 @@ import {
   familiarName,
   familiarReference,
   fullName,
-  fullReference,
   parseReference,
   type Reference,
   withDefaultTag,
 } from '../registry/reference.ts';
 import { ContentStore } from './content.ts';
-import { ImageIndex, runtimeConfig, type StoredImage } from './image-index.ts';
-import { checkRemoval, type ImageUsers, type Removal } from './image-removal.ts';
-import { type ImageRecord, ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
+import { familiarNames, ImageIndex, runtimeConfig, type StoredImage } from './image-index.ts';
+import { ImageRecords, mediaTypeOf, SIZE_LABEL } from './image-records.ts';
+import { ImageRemoval, type ImageUsers, type Removal } from './image-removal.ts';
+import { type ImageRecord, ImageServices } from './image-services.ts';
 import { type Manifest, parseConfig, parseManifest } from './manifest.ts';
 import { pullImage } from './pull.ts';
-import { chainId, Snapshots } from './snapshots.ts';
+import { chainId, chainIds, Snapshots } from './snapshots.ts';
 import { Turns } from './turns.ts';
 
-/** A record of this prefix keeps an image that has no name (Docker's `<none>:<none>`). */
-const DANGLING = 'gangway.invalid/dangling@';
 const DIGEST_LABEL = 'gangway.repo-digest';
-const SIZE_LABEL = 'gangway.size';
 
 export interface ImageStoreOptions {
   readonly config: DaemonConfig;
@@ -47,9 +44,10 @@ export class ImageStore implements Images {
   readonly snapshots: Snapshots;
   readonly config: DaemonConfig;
   readonly #services: ImageServices;
+  readonly #records: ImageRecords;
   readonly #events: EventBus;
   readonly #log: Logger;
-  readonly #users: ImageUsers;
+  readonly #removals: ImageRemoval;
   /** Records and index change together, one change at a time. */
   readonly #changes = new Turns();
 
@@ -57,16 +55,23 @@ export class ImageStore implements Images {
     this.config = options.config;
     this.#log = options.log;
     this.#events = options.events;
-    this.#users = options.users;
     this.#services = new ImageServices(options.address, options.config.containerdNamespace);
     this.content = new ContentStore(this.#services);
     this.snapshots = new Snapshots(this.#services, 'overlayfs');
+    this.#records = new ImageRecords(this.#services, this.content);
+    this.#removals = new ImageRemoval({
+      index: this.index,
+      records: this.#records,
+      snapshots: this.snapshots,
+      users: options.users,
+      changes: this.#changes,
+      publish: (action, id) => this.#publish(action, id, { name: id }),
+    });
   }
 
   /** Reads every image record. An image whose content is damaged is left out and logged, never removed. */
   async load(): Promise<void> {
-    const { images } = await this.#services.call<{ images: readonly ImageRecord[] }>('Images', 'list', {});
-    for (const record of images) {
+    for (const record of await this.#records.list()) {
       try {
         await this.#admit(record);
       } catch (error) {
@@ -143,7 +148,8 @@ export class ImageStore implements Images {
     const manifest = parseManifest(bytes);
     const file = parseConfig(await this.content.read(manifest.config.digest));
     await this.#link(manifestDigest, manifest, chainId(file.rootfs.diff_ids ?? []));
-    const size = await this.#sizeOf(file.rootfs.diff_ids ?? []);
+    const sizes = await this.layerSizes({ diffIds: file.rootfs.diff_ids ?? [] });
+    const size = sizes.reduce((sum, layer) => sum + layer, 0);
     const record = (name: string): ImageRecord => ({
       name,
       labels: { [SIZE_LABEL]: String(size), ...(repoDigest !== undefined && { [DIGEST_LABEL]: repoDigest }) },
@@ -154,15 +160,15 @@ export class ImageStore implements Images {
     const id = manifest.config.digest;
     if (named === undefined) {
       if (this.index.get(id) === undefined || repoDigest !== undefined)
-        await this.#write(record(DANGLING + id));
+        await this.#records.write(record(this.#records.nameless(id)));
     } else {
       if (replaced !== undefined && replaced.id !== id && replaced.names.size === 1)
-        await this.#keepDangling(replaced);
-      await this.#write(record(named));
-      if (replaced !== undefined && replaced.id !== id) this.#forgetName(replaced, named);
+        await this.#records.keepNameless(replaced);
+      await this.#records.write(record(named));
+      if (replaced !== undefined && replaced.id !== id) this.index.forgetName(replaced.id, named);
     }
-    await this.#admit(record(named ?? DANGLING + id));
-    if (named !== undefined) await this.#drop(DANGLING + id);
+    await this.#admit(record(named ?? this.#records.nameless(id)));
+    if (named !== undefined) await this.#records.drop(this.#records.nameless(id));
     return this.index.resolve(id);
   }
 
@@ -176,56 +182,23 @@ export class ImageStore implements Images {
   }
 
   /** `docker rmi`. @throws EngineError NOT_FOUND, CONFLICT when containers use it */
-  remove(
-    ref: string,
-    options: { readonly force: boolean; readonly prune: boolean },
-  ): Promise<readonly Removal[]> {
-    return this.#changes.run('', () => this.#remove(ref, options));
-  }
-
-  async #remove(
-    ref: string,
-    options: { readonly force: boolean; readonly prune: boolean },
-  ): Promise<readonly Removal[]> {
-    const image = this.resolve(ref);
-    const byId = image.id.startsWith(`sha256:${ref.replace(/^sha256:/, '')}`) && !this.#isName(ref);
-    const users = this.#users.usersOf(image.id);
-    const removals: Removal[] = [];
-    if (!byId && image.names.size > 1) {
-      const name = fullReference(withDefaultTag(parseReference(ref)));
-      await this.#untag(image, name, removals);
-      return removals;
-    }
-    checkRemoval(image, { ref, byId, force: options.force }, users);
-    const [user] = users;
-    // With a container on it the image only loses its names: its layers hold the container's root filesystem.
-    if (user !== undefined) await this.#keepDangling(image);
-    for (const name of image.names) await this.#untag(image, name, removals);
-    for (const digest of image.repoDigests) removals.push({ Untagged: digest });
-    if (user === undefined) {
-      await this.#drop(DANGLING + image.id);
-      this.index.delete(image.id);
-      removals.push({ Deleted: image.id });
-      this.#publish('delete', image.id, { name: image.id });
-    }
-    return removals;
+  remove(ref: string, options: { readonly force: boolean }): Promise<readonly Removal[]> {
+    return this.#removals.remove(ref, options.force);
   }
 
   /** Removes images nobody uses. @param all also named ones, not just dangling */
   async prune(
     all: boolean,
     matches: (image: StoredImage) => boolean,
-  ): Promise<{ removed: Removal[]; reclaimed: number }> {
-    const removed: Removal[] = [];
-    let reclaimed = 0;
-    for (const image of this.list()) {
-      if ((!all && image.names.size > 0) || this.#users.usersOf(image.id).length > 0 || !matches(image))
-        continue;
-      removed.push(...(await this.remove(image.id, { force: true, prune: true })));
-      reclaimed += image.size;
-    }
-    this.#events.publish('image', 'prune', '', { reclaimed: String(reclaimed) });
-    return { removed, reclaimed };
+  ): Promise<{ removed: readonly Removal[]; reclaimed: number }> {
+    const pruned = await this.#removals.prune(all, matches);
+    this.#events.publish('image', 'prune', '', { reclaimed: String(pruned.reclaimed) });
+    return pruned;
+  }
+
+  /** Bytes of each layer, from the first up. */
+  layerSizes(image: Pick<Image, 'diffIds'>): Promise<readonly number[]> {
+    return Promise.all(chainIds(image.diffIds).map((chain) => this.snapshots.usage(chain)));
   }
 
   close(): void {
@@ -252,60 +225,6 @@ export class ImageStore implements Images {
     }
   }
 
-  #isName(ref: string): boolean {
-    try {
-      return this.index.byName(fullReference(withDefaultTag(parseReference(ref)))) !== undefined;
-    } catch {
-      return false;
-    }
-  }
-
-  async #untag(image: StoredImage, name: string, removals: Removal[]): Promise<void> {
-    await this.#drop(name);
-    this.#forgetName(image, name);
-    const familiar = familiarReference(parseReference(name));
-    removals.push({ Untagged: familiar });
-    this.#publish('untag', image.id, { name: image.id });
-  }
-
-  #forgetName(image: StoredImage, name: string): void {
-    const current = this.index.get(image.id);
-    if (current === undefined) return;
-    const names = new Set(current.names);
-    names.delete(name);
-    this.index.put({ ...current, names, repoTags: familiar(names) });
-  }
-
-  async #keepDangling(image: StoredImage): Promise<void> {
-    const bytes = await this.content.read(image.manifestDigest);
-    await this.#write({
-      name: DANGLING + image.id,
-      labels: { [SIZE_LABEL]: String(image.size) },
-      target: {
-        mediaType: mediaTypeOf(parseManifest(bytes)),
-        digest: image.manifestDigest,
-        size: bytes.length,
-      },
-    });
-  }
-
-  async #write(image: ImageRecord): Promise<void> {
-    try {
-      await this.#services.call('Images', 'create', { image });
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-      await this.#services.call('Images', 'update', { image });
-    }
-  }
-
-  async #drop(name: string): Promise<void> {
-    try {
-      await this.#services.call('Images', 'delete', { name });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
-
   /** Labels by which containerd's garbage collector follows manifest → config, layers → snapshots (docs/garbage-collection.md). */
   async #link(digest: string, manifest: Manifest, chain: string): Promise<void> {
     const refs: Record<string, string> = { 'containerd.io/gc.ref.content.config': manifest.config.digest };
@@ -320,20 +239,13 @@ export class ImageStore implements Images {
     }
   }
 
-  async #sizeOf(diffIds: readonly string[]): Promise<number> {
-    const sizes = await Promise.all(
-      diffIds.map((_, i) => this.snapshots.usage(chainId(diffIds.slice(0, i + 1)))),
-    );
-    return sizes.reduce((sum, size) => sum + size, 0);
-  }
-
   async #admit(record: ImageRecord): Promise<void> {
     const manifest = parseManifest(await this.content.read(record.target.digest));
     const id = manifest.config.digest;
     const file = this.index.get(id)?.file ?? parseConfig(await this.content.read(id));
     const known = this.index.get(id);
     const names = new Set(known?.names ?? []);
-    if (!record.name.startsWith(DANGLING)) names.add(record.name);
+    if (!this.#records.isNameless(record)) names.add(record.name);
     const digests = new Set(known?.repoDigests ?? []);
     const digest = record.labels[DIGEST_LABEL];
     if (digest !== undefined) digests.add(digest);
@@ -342,7 +254,7 @@ export class ImageStore implements Images {
       id,
       manifestDigest: record.target.digest,
       names,
-      repoTags: familiar(names),
+      repoTags: familiarNames(names),
       repoDigests: [...digests],
       config: runtimeConfig(file),
       file,
@@ -356,13 +268,4 @@ export class ImageStore implements Images {
       size: Number(record.labels[SIZE_LABEL] ?? known?.size ?? 0),
     });
   }
-}
-
-/** OCI manifests may leave it out; containerd's records may not. */
-function mediaTypeOf(manifest: Manifest): string {
-  return manifest.mediaType ?? 'application/vnd.oci.image.manifest.v1+json';
-}
-
-function familiar(names: ReadonlySet<string>): string[] {
-  return [...names].map((name) => familiarReference(parseReference(name))).sort();
 }

@@ -5,7 +5,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { invalid, system } from '../../model/errors.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ManifestDescriptor } from './manifest.ts';
-import { chainId } from './snapshots.ts';
+import { chainIds } from './snapshots.ts';
 
 export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
@@ -42,9 +42,11 @@ export async function assemble(
   lease: string,
 ): Promise<string> {
   const diffIds = layers.map((layer) => layer.digest);
-  for (const [i, layer] of layers.entries()) {
-    const parent = chainId(diffIds.slice(0, i));
-    await store.snapshots.apply(layer, layer.digest, parent, chainId(diffIds.slice(0, i + 1)), lease);
+  let parent = '';
+  for (const [i, chain] of chainIds(diffIds).entries()) {
+    const layer = layers[i];
+    if (layer !== undefined) await store.snapshots.apply(layer, layer.digest, parent, chain, lease);
+    parent = chain;
   }
   const bytes = Buffer.isBuffer(config) ? config : Buffer.from(JSON.stringify(config));
   const configBlob = await store.content.put(bytes, lease);
@@ -57,7 +59,8 @@ export async function assemble(
   return (await store.content.put(Buffer.from(JSON.stringify(manifest)), lease)).digest;
 }
 
-async function uncompressed(source: Readable): Promise<Readable> {
+/** A tar whatever it is packed in. @throws EngineError INVALID_PARAMETER for xz and bzip2 */
+export async function uncompressed(source: Readable): Promise<Readable> {
   const head = await firstBytes(source, 6);
   const magic = head.toString('hex');
   if (magic.startsWith('1f8b')) return through(source, createGunzip());
@@ -73,15 +76,16 @@ function through(source: Readable, decoder: PassThrough | ReturnType<typeof crea
   return decoder as PassThrough;
 }
 
+/** What the stream begins with, fewer bytes when it is shorter; they stay in the stream. */
 async function firstBytes(source: Readable, count: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const look = (): void => {
-      const chunk = source.read() as Buffer | null;
-      if (chunk === null) return;
+      const head = source.read(count) as Buffer | null;
+      if (head === null) return;
       source.removeListener('end', ended);
       source.removeListener('readable', look);
-      source.unshift(chunk);
-      resolve(chunk.subarray(0, count));
+      source.unshift(head);
+      resolve(head);
     };
     const ended = (): void => reject(system('archive/tar: unexpected EOF'));
     source.on('readable', look);

@@ -105,6 +105,7 @@ function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {
 }
 
 export const parseManifest = (bytes: Buffer): Manifest => parse(manifest, bytes, 'image manifest');
+export const parseIndex = (bytes: Buffer): z.infer<typeof index> => parse(index, bytes, 'image index');
 export const parseConfig = (bytes: Buffer): ImageConfigFile => parse(config, bytes, 'image config');
 
 /** Whether these bytes are an index (manifest list), by media type or by shape. */

@@ -16,7 +16,7 @@ import {
   parsePlatform,
 } from './manifest.ts';
 import { Semaphore } from './semaphore.ts';
-import { chainId } from './snapshots.ts';
+import { chainIds } from './snapshots.ts';
 
 /** moby distribution/pull_v2.go gives a layer five tries, waiting 5 s more before each; a cut on a LAN heals sooner. */
 const DOWNLOAD_TRIES = 5;
@@ -111,7 +111,7 @@ async function fetchLayers(
   lease: string,
   options: PullOptions,
 ): Promise<void> {
-  const chains = diffIds.map((_, i) => chainId(diffIds.slice(0, i + 1)));
+  const chains = chainIds(diffIds);
   const here = await Promise.all(
     layers.map(
       async (layer, i) =>

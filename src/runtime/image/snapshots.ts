@@ -1,17 +1,24 @@
 import { createHash } from 'node:crypto';
-import { notFound, system } from '../../model/errors.ts';
+import { EngineError, notFound, system } from '../../model/errors.ts';
 import type { Mount } from '../images.ts';
 import { type Descriptor, type ImageServices, isAlreadyExists, isNotFound } from './image-services.ts';
 import { Turns } from './turns.ts';
 
-/** Chain id of the first n layers (opencontainers/image-spec config.md, "Layer ChainID"). */
-export function chainId(diffIds: readonly string[]): string {
-  return diffIds.reduce(
-    (parent, diffId) =>
-      parent === '' ? diffId : `sha256:${createHash('sha256').update(`${parent} ${diffId}`).digest('hex')}`,
-    '',
-  );
+/** Chain ids of every layer, from the first up (opencontainers/image-spec config.md, "Layer ChainID"). */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chains: string[] = [];
+  for (const diffId of diffIds) {
+    const parent = chains.at(-1);
+    const joined = `${parent} ${diffId}`;
+    chains.push(
+      parent === undefined ? diffId : `sha256:${createHash('sha256').update(joined).digest('hex')}`,
+    );
+  }
+  return chains;
 }
+
+/** Chain id of the last layer; empty for an image without layers. */
+export const chainId = (diffIds: readonly string[]): string => chainIds(diffIds).at(-1) ?? '';
 
 /** Layers and root filesystems, by containerd's snapshotter. */
 export class Snapshots {
@@ -84,7 +91,8 @@ export class Snapshots {
       await this.#services.call('Snapshots', 'commit', { snapshotter: this.name, name: chain, key }, lease);
     } catch (error) {
       await this.remove(key);
-      if (!isAlreadyExists(error)) throw error;
+      if (error instanceof EngineError) throw error;
+      if (!isAlreadyExists(error)) throw system(unpackFailure(error), error);
     }
   }
 
@@ -129,4 +137,10 @@ export class Snapshots {
     });
     return size;
   }
+}
+
+/** containerd's words without what only it can know: `mount callback failed on PATH: archive/tar: invalid tar header`. */
+function unpackFailure(error: unknown): string {
+  const words = (error as { details?: string }).details ?? String(error);
+  return words.replace(/^(failed to extract layer \S+: )?mount callback failed on \S+: /, '');
 }
