@@ -1,143 +1,47 @@
-import type { ImageInspect, ImageSummary } from '@docker/node-sdk';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { errors, invalid, notImplemented } from '../model/errors.ts';
 import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
-import type { StoredImage } from '../runtime/image/image-index.ts';
-import type { ImageUsers } from '../runtime/image/image-removal.ts';
 import type { ImageStore } from '../runtime/image/image-store.ts';
 import { importImage } from '../runtime/image/import.ts';
 import { loadArchive } from '../runtime/image/loaded-archive.ts';
 import { pushImage } from '../runtime/image/push.ts';
 import { saveArchive } from '../runtime/image/saved-archive.ts';
-import type { RegistryAuth } from '../runtime/images.ts';
-import { checkCredentials } from '../runtime/registry/login.ts';
-import { familiarName, parseReference, withDefaultTag } from '../runtime/registry/reference.ts';
+import {
+  familiarName,
+  familiarReference,
+  parseReference,
+  parseTagged,
+  type Reference,
+  withDefaultTag,
+} from '../runtime/registry/reference.ts';
+import { createdBefore, history, inspect, listedNames, listMatches, seconds, summary } from './image-view.ts';
 import { streamProgress } from './progress-stream.ts';
 import { queryFlag, queryText, queryTexts } from './query.ts';
+import { registryAuth } from './registry-auth.ts';
 import { parseMoment } from './time-query.ts';
 
-const auth = z.object({
-  username: z.string().optional(),
-  password: z.string().optional(),
-  auth: z.string().optional(),
-  identitytoken: z.string().optional(),
-  registrytoken: z.string().optional(),
-  serveraddress: z.string().optional(),
-});
+const LIST_FILTERS = ['dangling', 'label', 'label!', 'before', 'since', 'reference', 'until'];
+const PRUNE_FILTERS = ['dangling', 'label', 'label!', 'until'];
 
-/** `X-Registry-Auth`: base64url JSON. Docker ignores a header it cannot read, and so do we. */
-function registryAuth(request: FastifyRequest): RegistryAuth | undefined {
-  const header = request.headers['x-registry-auth'];
-  if (typeof header !== 'string' || header === '') return undefined;
-  try {
-    return toAuth(auth.parse(JSON.parse(Buffer.from(header, 'base64').toString('utf8'))));
-  } catch {
-    return undefined;
-  }
-}
+/** The `until` filter, in milliseconds since the epoch. */
+const untilOf = (filters: Filters): number[] =>
+  [...(filters.get('until') ?? [])].map((text) => Number((parseMoment(text) ?? 0n) / 1_000_000n));
 
-function toAuth(given: z.infer<typeof auth>): RegistryAuth {
-  const [username, ...password] = given.auth
-    ? Buffer.from(given.auth, 'base64').toString('utf8').split(':')
-    : [];
-  const entries = Object.entries({
-    username,
-    ...(password.length > 0 && { password: password.join(':') }),
-    ...given,
-  });
-  return Object.fromEntries(
-    entries.filter(([key, value]) => key !== 'auth' && value !== undefined && value !== ''),
-  );
-}
-
-const seconds = (time: string | undefined): number =>
-  time === undefined ? 0 : Math.floor(Date.parse(time) / 1000) || 0;
-
-function summary(image: StoredImage, containers: number): ImageSummary {
-  return {
-    Id: image.id,
-    ParentId: '',
-    RepoTags: [...image.repoTags],
-    RepoDigests: [...image.repoDigests],
-    Created: seconds(image.created),
-    Size: image.size,
-    SharedSize: -1,
-    Labels: (image.config.Labels ?? null) as Record<string, string>,
-    Containers: containers,
-  };
-}
-
-function inspect(image: StoredImage, snapshotter: string): ImageInspect {
-  return {
-    Id: image.id,
-    RepoTags: [...image.repoTags],
-    RepoDigests: [...image.repoDigests],
-    Parent: '',
-    Comment: image.file.history?.at(-1)?.comment ?? '',
-    ...(image.created !== undefined && { Created: image.created }),
-    DockerVersion: '',
-    Author: image.author ?? '',
-    Config: image.config,
-    Architecture: image.architecture,
-    ...(image.variant !== undefined && { Variant: image.variant }),
-    Os: image.os,
-    Size: image.size,
-    GraphDriver: { Name: snapshotter, Data: {} },
-    RootFS: { Type: 'layers', Layers: [...image.diffIds] },
-    Metadata: { LastTagTime: '0001-01-01T00:00:00Z' },
-  } as ImageInspect;
-}
-
-function history(image: StoredImage): readonly object[] {
-  const entries: NonNullable<StoredImage['file']['history']> =
-    image.file.history ?? image.diffIds.map(() => ({ created: image.created }));
-  return entries.toReversed().map((entry, i) => ({
-    Id: i === 0 ? image.id : '<missing>',
-    Created: seconds(entry.created ?? undefined),
-    CreatedBy: entry.created_by ?? '',
-    Tags: i === 0 && image.repoTags.length > 0 ? image.repoTags : null,
-    Size: entry.empty_layer || i > 0 ? 0 : image.size,
-    Comment: entry.comment ?? '',
-  }));
-}
-
-/** Shell-like patterns of `reference=`, with or without the tag (Go's path.Match). */
-function referenceMatches(pattern: string, image: StoredImage): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
-  const expression = new RegExp(`^${source}$`);
-  return [...image.repoTags, ...image.repoDigests].some(
-    (name) => expression.test(name) || expression.test(name.replace(/[:@][^/]*$/, '')),
-  );
-}
-
-function listMatches(filters: Filters, images: ImageStore, image: StoredImage): boolean {
-  const dangling = booleanFilter(filters, 'dangling');
-  if (dangling !== undefined && dangling !== (image.names.size === 0)) return false;
-  if (!labelsMatch(filters, image.config.Labels)) return false;
-  const references = filters.get('reference');
-  if (references !== undefined && ![...references].some((pattern) => referenceMatches(pattern, image)))
-    return false;
-  for (const ref of filters.get('before') ?? [])
-    if (seconds(image.created) >= seconds(images.resolve(ref).created)) return false;
-  for (const ref of filters.get('since') ?? [])
-    if (seconds(image.created) <= seconds(images.resolve(ref).created)) return false;
-  return true;
+/** `name` with the tag or digest that the request has apart from it. @throws EngineError INVALID_PARAMETER */
+function requested(request: FastifyRequest, name: string): Reference {
+  const tag = queryText(request.query, 'tag') ?? '';
+  if (!tag.includes(':')) return withDefaultTag(parseTagged(name, tag));
+  const { domain, path } = parseReference(name);
+  return parseReference(`${domain}/${path}@${tag}`);
 }
 
 /** The images of the Engine API (docs.docker.com/reference/api/engine, "Image"). */
-export function imageRoutes(app: FastifyInstance, images: ImageStore, users: ImageUsers): void {
+export function imageRoutes(app: FastifyInstance, images: ImageStore): void {
   app.post('/images/create', async (request, reply) => {
     const from = queryText(request.query, 'fromImage');
     const source = queryText(request.query, 'fromSrc');
     if (from !== undefined && from !== '') {
-      const tag = queryText(request.query, 'tag') ?? '';
-      const name =
-        tag === '' ? from : `${from.replace(/[:@][^/]*$/, '')}${tag.includes(':') ? '@' : ':'}${tag}`;
-      withDefaultTag(parseReference(name));
+      const name = familiarReference(requested(request, from));
       const credentials = registryAuth(request);
       const platform = queryText(request.query, 'platform');
       return streamProgress(reply, async (progress, signal) => {
@@ -151,11 +55,11 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
     }
     if (source !== undefined) {
       const repo = queryText(request.query, 'repo') ?? '';
-      const tag = queryText(request.query, 'tag') ?? '';
+      const name = repo === '' ? undefined : familiarReference(requested(request, repo));
       return streamProgress(reply, async (progress) => {
         const id = await importImage(images, {
           source: source === '-' ? request.raw : source,
-          name: repo === '' ? undefined : tag === '' ? repo : `${repo}:${tag}`,
+          name,
           changes: queryTexts(request.query, 'changes'),
           message: queryText(request.query, 'message') ?? '',
           platform: queryText(request.query, 'platform'),
@@ -168,7 +72,12 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   });
 
   app.post('/images/load', async (request, reply) =>
-    streamProgress(reply, (progress) => loadArchive(images, request.raw, progress)),
+    streamProgress(reply, (progress) => {
+      const quiet = queryFlag(request.query, 'quiet');
+      return loadArchive(images, request.raw, (line) => {
+        if (!quiet || 'stream' in line) progress(line);
+      });
+    }),
   );
 
   app.get('/images/get', async (request, reply) => {
@@ -184,59 +93,38 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   });
 
   app.get('/images/json', async (request) => {
-    const filters = parseFilters(queryText(request.query, 'filters'), [
-      'dangling',
-      'label',
-      'label!',
-      'before',
-      'since',
-      'reference',
-      'until',
-    ]);
-    const until = [...(filters.get('until') ?? [])].map((text) =>
-      Number((parseMoment(text) ?? 0n) / 1_000_000n),
-    );
-    return images
+    const filters = parseFilters(queryText(request.query, 'filters'), LIST_FILTERS);
+    const until = untilOf(filters);
+    const wantsShared = queryFlag(request.query, 'shared-size');
+    const listed = images
       .list()
-      .filter(
-        (image) =>
-          listMatches(filters, images, image) && until.every((time) => seconds(image.created) * 1000 < time),
-      )
-      .toSorted((a, b) => seconds(b.created) - seconds(a.created))
-      .map((image) => summary(image, users.usersOf(image.id).length));
+      .filter((image) => listMatches(filters, images, image) && createdBefore(image, until))
+      .toSorted((a, b) => seconds(b.created) - seconds(a.created));
+    return Promise.all(
+      listed.map(async (image) =>
+        summary(image, listedNames(filters, image), wantsShared ? await images.sharedSize(image) : -1),
+      ),
+    );
   });
 
   app.post('/images/prune', async (request) => {
-    const filters = parseFilters(queryText(request.query, 'filters'), [
-      'dangling',
-      'label',
-      'label!',
-      'until',
-    ]);
-    const all = booleanFilter(filters, 'dangling') === false;
-    const until = [...(filters.get('until') ?? [])].map((text) =>
-      Number((parseMoment(text) ?? 0n) / 1_000_000n),
-    );
+    const filters = parseFilters(queryText(request.query, 'filters'), PRUNE_FILTERS);
+    const until = untilOf(filters);
     const { removed, reclaimed } = await images.prune(
-      all,
-      (image) =>
-        labelsMatch(filters, image.config.Labels) &&
-        until.every((time) => seconds(image.created) * 1000 < time),
+      booleanFilter(filters, 'dangling') === false,
+      (image) => labelsMatch(filters, image.config.Labels) && createdBefore(image, until),
     );
     return { ImagesDeleted: removed.length > 0 ? removed : null, SpaceReclaimed: reclaimed };
-  });
-
-  app.post('/auth', async (request) => {
-    const given = auth.safeParse(request.body);
-    if (!given.success) throw invalid(z.prettifyError(given.error));
-    return checkCredentials(toAuth(given.data), images.config);
   });
 
   // Names have slashes (`registry:5000/team/app`), so the last segment decides what is asked of the name before it.
   app.get('/images/*', async (request, reply) => {
     const { name, verb } = split(request);
     if (verb === 'json') return inspect(images.resolve(name), images.snapshots.name);
-    if (verb === 'history') return history(images.resolve(name));
+    if (verb === 'history') {
+      const image = images.resolve(name);
+      return history(image, await images.layerSizes(image));
+    }
     if (verb === 'get') return reply.type('application/x-tar').send(await saveArchive(images, [name]));
     return pageNotFound(reply);
   });
@@ -244,14 +132,11 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore, users: Ima
   app.post('/images/*', async (request, reply) => {
     const { name, verb } = split(request);
     if (verb === 'tag') {
-      const tag = queryText(request.query, 'tag') ?? '';
-      const repo = queryText(request.query, 'repo') ?? '';
-      await images.tag(name, withDefaultTag(parseReference(tag === '' ? repo : `${repo}:${tag}`)));
+      await images.tag(name, requested(request, queryText(request.query, 'repo') ?? ''));
       return reply.code(201).send();
     }
     if (verb === 'push') {
-      const tag = queryText(request.query, 'tag') ?? '';
-      const reference = withDefaultTag(parseReference(tag === '' ? name : `${name}:${tag}`));
+      const reference = requested(request, name);
       const image = images.index.byName(`${reference.domain}/${reference.path}:${reference.tag}`);
       if (image === undefined) throw errors.imageNotLocal(familiarName(reference));
       const credentials = registryAuth(request);

@@ -1,6 +1,5 @@
 import { PassThrough } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import { EngineError } from '../model/errors.ts';
 import type { Progress } from '../runtime/images.ts';
 
 /**
@@ -27,8 +26,7 @@ export async function streamProgress(
   } catch (error) {
     if (out === undefined) throw error;
     const message = error instanceof Error ? error.message : String(error);
-    const code = error instanceof EngineError ? error.status : 500;
-    progress({ errorDetail: { code, message }, error: message });
+    progress({ errorDetail: { message }, error: message });
   }
   out?.end();
   return reply;

@@ -7,6 +7,7 @@ import { containerLifecycleRoutes } from './container-lifecycle.ts';
 import { containerReadRoutes } from './container-read.ts';
 import { containerStatsRoutes } from './container-stats.ts';
 import { containerStreamRoutes } from './container-stream.ts';
+import { distributionRoutes } from './distribution.ts';
 import { eventRoutes } from './events.ts';
 import { execRoutes } from './exec.ts';
 import { imageRoutes } from './images.ts';
@@ -19,7 +20,8 @@ import { volumeRoutes } from './volumes.ts';
 export function routes(app: FastifyInstance, parts: Parts, system: SystemSources): void {
   systemRoutes(app, system);
   eventRoutes(app, parts.events);
-  imageRoutes(app, parts.images, parts.containers);
+  imageRoutes(app, parts.images);
+  distributionRoutes(app, parts.images);
   containerReadRoutes(app, parts.lifecycle, parts.execs);
   containerLifecycleRoutes(app, parts.lifecycle);
   containerStreamRoutes(app, parts.lifecycle);

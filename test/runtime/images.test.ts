@@ -12,11 +12,13 @@ import type { DaemonConfig } from '../../src/engine/config.ts';
 import { EventBus } from '../../src/engine/events.ts';
 import { CLONE_NEWNS, unshare } from '../../src/kernel/libc.ts';
 import { ContainerdProcess } from '../../src/runtime/containerd-process.ts';
+import { inspectDistribution } from '../../src/runtime/image/distribution.ts';
 import { ImageStore } from '../../src/runtime/image/image-store.ts';
 import { importImage } from '../../src/runtime/image/import.ts';
 import { loadArchive } from '../../src/runtime/image/loaded-archive.ts';
 import { saveArchive } from '../../src/runtime/image/saved-archive.ts';
 import type { Progress } from '../../src/runtime/images.ts';
+import { parseReference } from '../../src/runtime/registry/reference.ts';
 import { RegistryOfFaults } from './registry-of-faults.ts';
 
 unshare(CLONE_NEWNS);
@@ -164,6 +166,26 @@ test('a pull takes the layers of this platform, gzip and zstd, and is found agai
   assert.ok(found.size > 600_000);
   assert.equal(other.resolve(found.repoDigests[0] ?? '').id, id);
   other.close();
+});
+
+test('a registry tells the platforms of an image that is not here', async () => {
+  await publish('team/far', 'v1', 'far');
+  const ask = (tag: string) =>
+    inspectDistribution(store, parseReference(`${registry.address}/team/far:${tag}`), undefined);
+  const index = await ask('v1');
+  assert.equal(index.mediaType, 'application/vnd.oci.image.index.v1+json');
+  assert.deepEqual(
+    index.platforms.map(({ architecture }) => architecture),
+    ['s390x', 'amd64'],
+  );
+  const single = await ask('v1-amd64');
+  assert.deepEqual(single.platforms, [{ os: 'linux', architecture: 'amd64' }]);
+  assert.equal(registry.manifests.get(`team/far@${single.digest}`)?.bytes.length, single.size);
+  await assert.rejects(ask('nothing'), { code: 'NOT_FOUND' });
+  assert.equal(
+    store.list().some((image) => image.repoTags.some((tag) => tag.includes('team/far'))),
+    false,
+  );
 });
 
 test('a cut download goes on where it stopped', async () => {

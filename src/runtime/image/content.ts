@@ -19,6 +19,9 @@ export interface Blob {
   readonly size: number;
 }
 
+export const digestOf = (bytes: Uint8Array): string =>
+  `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
 type Labels = Readonly<Record<string, string>>;
 
 /** containerd's content store: blobs by digest, written once and verified. */
@@ -70,7 +73,7 @@ export class ContentStore {
 
   /** Bytes that are in memory. Not an error when they are there already; their labels are then brought up to date. */
   async put(bytes: Buffer, lease: string, labels: Labels = {}): Promise<Blob> {
-    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    const digest = digestOf(bytes);
     const ref = `put-${digest}`;
     return this.inTurn(ref, async () => {
       const writer = await this.open({ ref, expected: digest, total: bytes.length, lease });

@@ -112,12 +112,13 @@ export class ImageRemoval {
     checkRemoval(image, { ref, byId, force }, users);
     // Under a running container the image only loses its names.
     const stays = users.some((user) => user.running);
+    const unshared = users.length > 0 ? [] : index.unshared(image);
+    // Without a record containerd may collect them at any moment.
+    const sizes = await Promise.all(unshared.map((chain) => snapshots.usage(chain)));
     if (stays) await records.keepNameless(image);
     for (const name of image.names) await this.#untag(image, name, removals);
     for (const digest of image.repoDigests) removals.push({ Untagged: digest });
     if (stays) return { removals, freed: 0 };
-    const unshared = users.length > 0 ? [] : index.unshared(image);
-    const sizes = await Promise.all(unshared.map((chain) => snapshots.usage(chain)));
     await records.drop(records.nameless(image.id));
     index.delete(image.id);
     for (const id of [image.id, ...unshared]) removals.push({ Deleted: id });

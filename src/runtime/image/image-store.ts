@@ -196,6 +196,14 @@ export class ImageStore implements Images {
     return pruned;
   }
 
+  /** Bytes of the layers that another image has too. */
+  async sharedSize(image: StoredImage): Promise<number> {
+    const unshared = new Set(this.index.unshared(image));
+    const sizes = await this.layerSizes(image);
+    const chains = chainIds(image.diffIds);
+    return sizes.reduce((sum, size, i) => (unshared.has(chains[i] ?? '') ? sum : sum + size), 0);
+  }
+
   /** Bytes of each layer, from the first up. */
   layerSizes(image: Pick<Image, 'diffIds'>): Promise<readonly number[]> {
     return Promise.all(chainIds(image.diffIds).map((chain) => this.snapshots.usage(chain)));

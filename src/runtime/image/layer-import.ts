@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { invalid, system } from '../../model/errors.ts';
+import { invalid } from '../../model/errors.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ManifestDescriptor } from './manifest.ts';
 import { chainIds } from './snapshots.ts';
@@ -87,7 +87,7 @@ async function firstBytes(source: Readable, count: number): Promise<Buffer> {
       source.unshift(head);
       resolve(head);
     };
-    const ended = (): void => reject(system('archive/tar: unexpected EOF'));
+    const ended = (): void => reject(invalid('archive/tar: unexpected EOF'));
     source.on('readable', look);
     source.once('end', ended);
     source.once('error', reject);

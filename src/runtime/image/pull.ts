@@ -32,13 +32,13 @@ export async function pullImage(
   lease: string,
 ): Promise<StoredImage> {
   const version = reference.digest ?? reference.tag ?? 'latest';
-  const { client, top } = await firstAnswer(store, reference, options, version);
+  const platform = parsePlatform(options.platform);
+  const { client, top } = await firstAnswer(store, reference, options);
   const progress = options.progress;
   progress({
     status: `Pulling from ${reference.domain === 'docker.io' ? reference.path : familiarName(reference)}`,
     id: version,
   });
-  const platform = parsePlatform(options.platform);
   const topBlob = await store.content.put(top.bytes, lease);
   if (reference.digest !== undefined && reference.digest !== topBlob.digest) {
     throw system(`manifest verification failed for digest ${reference.digest}`);
@@ -76,13 +76,13 @@ export async function pullImage(
   return image;
 }
 
-/** The first endpoint that has the manifest. A mirror that fails is passed over, as Docker does. */
-async function firstAnswer(
+/** The first endpoint that has the manifest. A mirror that fails is passed over, as Docker does. @throws EngineError */
+export async function firstAnswer(
   store: ImageStore,
   reference: Reference,
-  options: PullOptions,
-  version: string,
+  options: Pick<PullOptions, 'auth' | 'signal'>,
 ): Promise<{ client: RegistryClient; top: FetchedManifest }> {
+  const version = reference.digest ?? reference.tag ?? 'latest';
   let failure: unknown;
   for (const endpoint of endpointsFor(reference, store.config)) {
     // Credentials are for the registry they were given for, never for a mirror of it.
