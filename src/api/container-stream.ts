@@ -65,7 +65,7 @@ export function containerStreamRoutes(app: FastifyInstance, lifecycle: Lifecycle
     }
     const terminal = container.config.Tty ?? false;
     const framing = terminal ? 'raw' : 'multiplexed';
-    const live = isRunning(container) || container.state.status === 'created';
+    const live = isRunning(container) || ['created', 'exited'].includes(container.state.status);
     const streams = flag('stream') && live ? lifecycle.streams.open(container) : undefined;
     const connection = upgrade(!terminal && apiMinor >= TOLD_FRAMING ? MULTIPLEXED : RAW);
     if (flag('logs')) {

@@ -268,3 +268,9 @@ test('docker logs with --since, --until, --tail, -t', async () => {
   assert.equal(await machine.dockerOk('logs', '--tail', '1', 'logged'), 'c');
   await machine.dockerOk('rm', 'logged');
 });
+
+test('docker start -a shows the output of every run, not of the first alone', async () => {
+  await machine.dockerOk('create', '--name', 'again', 'busybox', 'echo', 'one run');
+  for (let run = 0; run < 3; run++) assert.equal(await machine.dockerOk('start', '-a', 'again'), 'one run');
+  await machine.dockerOk('rm', 'again');
+});

@@ -44,8 +44,8 @@ export class InputFifo {
         await sleep(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, { ref: false });
       }
     }
-    if (this.#socket.writableLength === 0) this.#socket.destroy();
-    else this.#socket.once('drain', () => this.#socket.destroy());
+    // Called when all before it is written; `drain` comes only after a write that asked for a pause.
+    this.#socket.write(Buffer.alloc(0), () => this.#socket.destroy());
   }
 
   close(): void {
