@@ -1,15 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import {
-  type Client,
   type ClientDuplexStream,
   type ClientReadableStream,
-  credentials,
-  loadPackageDefinition,
-  Metadata,
+  type Metadata,
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { ContainerdClient, type Message } from '../containerd-client.ts';
 import type { Mount } from '../images.ts';
 
 const PROTO = fileURLToPath(new URL('../proto/', import.meta.url));
@@ -23,15 +21,8 @@ const definition = loadSync(
   },
 );
 
-const SERVICES = {
-  Content: 'content',
-  Snapshots: 'snapshots',
-  Diff: 'diff',
-  Images: 'images',
-  Leases: 'leases',
-} as const;
-type ServiceName = keyof typeof SERVICES;
-type Message = Readonly<Record<string, unknown>>;
+const SERVICES = ['Content', 'Snapshots', 'Diff', 'Images', 'Leases'] as const;
+type ServiceName = (typeof SERVICES)[number];
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -68,60 +59,16 @@ export const isAlreadyExists = (error: unknown): boolean =>
 
 /** containerd's Content, Snapshots, Diff, Images and Leases services of one namespace. */
 export class ImageServices {
-  readonly #clients = new Map<ServiceName, Client>();
-  readonly #namespace: string;
+  readonly #containerd: ContainerdClient<ServiceName>;
 
   /** @param address path of containerd's socket */
   constructor(address: string, namespace: string) {
-    this.#namespace = namespace;
-    const loaded = loadPackageDefinition(definition) as unknown as {
-      readonly containerd: {
-        readonly services: Record<
-          string,
-          {
-            v1: Record<
-              string,
-              new (
-                address: string,
-                creds: ReturnType<typeof credentials.createInsecure>,
-              ) => Client
-            >;
-          }
-        >;
-      };
-    };
-    for (const [name, group] of Object.entries(SERVICES)) {
-      const Service = loaded.containerd.services[group]?.v1[name];
-      if (Service === undefined) throw new Error(`no service ${name}`);
-      this.#clients.set(name as ServiceName, new Service(`unix://${address}`, credentials.createInsecure()));
-    }
+    this.#containerd = new ContainerdClient(definition, SERVICES, address, namespace);
   }
 
-  #client(name: ServiceName): Client {
-    const client = this.#clients.get(name);
-    if (client === undefined) throw new Error(`no client ${name}`);
-    return client;
-  }
-
-  /** @param lease what the call makes belongs to this lease, so that the garbage collector leaves it alone */
-  #metadata(lease?: string): Metadata {
-    const metadata = new Metadata({ waitForReady: true });
-    metadata.set('containerd-namespace', this.#namespace);
-    if (lease !== undefined) metadata.set('containerd-lease', lease);
-    return metadata;
-  }
-
-  /** @throws ServiceError of grpc-js */
+  /** @param lease holds what the call makes. @throws ServiceError of grpc-js */
   call<T>(service: ServiceName, method: string, request: Message, lease?: string): Promise<T> {
-    const client = this.#client(service) as unknown as Record<
-      string,
-      (request: Message, metadata: Metadata, reply: (error: ServiceError | null, value: T) => void) => void
-    >;
-    return new Promise<T>((resolve, reject) => {
-      client[method]?.(request, this.#metadata(lease), (error, value) =>
-        error ? reject(error) : resolve(value),
-      );
-    });
+    return this.#containerd.call(service, method, request, lease === undefined ? {} : { lease });
   }
 
   /**
@@ -134,20 +81,20 @@ export class ImageServices {
   }
 
   read(digest: string, offset = 0): ClientReadableStream<{ readonly data: Buffer }> {
-    const client = this.#client('Content') as unknown as {
+    const client = this.#containerd.client<{
       read(request: Message, metadata: Metadata): ClientReadableStream<{ readonly data: Buffer }>;
-    };
-    return client.read({ digest, offset }, this.#metadata());
+    }>('Content');
+    return client.read({ digest, offset }, this.#containerd.metadata());
   }
 
   write(lease?: string): ClientDuplexStream<WriteRequest, WriteResponse> {
-    const client = this.#client('Content') as unknown as {
+    const client = this.#containerd.client<{
       write(metadata: Metadata): ClientDuplexStream<WriteRequest, WriteResponse>;
-    };
-    return client.write(this.#metadata(lease));
+    }>('Content');
+    return client.write(this.#containerd.metadata(lease));
   }
 
   close(): void {
-    for (const client of this.#clients.values()) client.close();
+    this.#containerd.close();
   }
 }

@@ -1,13 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import {
-  type Client,
-  type ClientReadableStream,
-  credentials,
-  loadPackageDefinition,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import type { ClientReadableStream, Metadata } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
+import { ContainerdClient, type Message } from '../containerd-client.ts';
 
 const definition = loadSync(
   ['tasks.proto', 'task-containers.proto', 'task-events.proto', 'runc-options.proto'].map((name) =>
@@ -15,13 +9,6 @@ const definition = loadSync(
   ),
   { longs: String, enums: String, defaults: true },
 );
-
-type Message = Readonly<Record<string, unknown>>;
-type Reply<T> = (error: ServiceError | null, value: T) => void;
-type ServiceConstructor = new (
-  address: string,
-  creds: ReturnType<typeof credentials.createInsecure>,
-) => Client;
 
 export interface Any {
   readonly type_url: string;
@@ -65,57 +52,30 @@ export const runcOptionsCodec = codec<Message>('containerd.runc.v1.Options');
 /** A call that has no answer after this long is given up: a shim that hangs must not hang the daemon with it. */
 const DEADLINE_MS = 120_000;
 
-/** containerd's Tasks, Containers and Events services of one namespace. Channels to one address share a connection. */
+/** containerd's Tasks, Containers and Events services of one namespace. */
 export class TaskServices {
-  readonly #clients: Readonly<Record<'Tasks' | 'Containers' | 'Events', Client>>;
-  readonly #namespace: string;
+  readonly #containerd: ContainerdClient<'Tasks' | 'Containers' | 'Events'>;
 
   /** @param address path of containerd's socket */
   constructor(address: string, namespace: string) {
-    this.#namespace = namespace;
-    const loaded = loadPackageDefinition(definition) as unknown as {
-      readonly containerd: { readonly services: Record<string, { v1: Record<string, ServiceConstructor> }> };
-    };
-    const make = (group: string, name: string): Client => {
-      const Service = loaded.containerd.services[group]?.v1[name];
-      if (Service === undefined) throw new Error(`no service ${name}`);
-      return new Service(`unix://${address}`, credentials.createInsecure());
-    };
-    this.#clients = {
-      Tasks: make('tasks', 'Tasks'),
-      Containers: make('containers', 'Containers'),
-      Events: make('events', 'Events'),
-    };
-  }
-
-  #metadata(): Metadata {
-    const metadata = new Metadata({ waitForReady: true });
-    metadata.set('containerd-namespace', this.#namespace);
-    return metadata;
+    const names = ['Tasks', 'Containers', 'Events'] as const;
+    this.#containerd = new ContainerdClient(definition, names, address, namespace);
   }
 
   /** @throws ServiceError of grpc-js */
   call<T>(service: 'Tasks' | 'Containers', method: string, request: Message): Promise<T> {
-    const client = this.#clients[service] as unknown as Record<
-      string,
-      (request: Message, metadata: Metadata, options: { deadline: number }, reply: Reply<T>) => void
-    >;
-    return new Promise<T>((resolve, reject) => {
-      client[method]?.(request, this.#metadata(), { deadline: Date.now() + DEADLINE_MS }, (error, value) =>
-        error ? reject(error) : resolve(value),
-      );
-    });
+    return this.#containerd.call(service, method, request, { timeoutMs: DEADLINE_MS });
   }
 
   subscribe(filters: readonly string[]): ClientReadableStream<Envelope> {
-    const client = this.#clients.Events as unknown as {
+    const client = this.#containerd.client<{
       subscribe(request: Message, metadata: Metadata): ClientReadableStream<Envelope>;
-    };
-    return client.subscribe({ filters }, this.#metadata());
+    }>('Events');
+    return client.subscribe({ filters }, this.#containerd.metadata());
   }
 
   close(): void {
-    for (const client of Object.values(this.#clients)) client.close();
+    this.#containerd.close();
   }
 }
 
