@@ -2,9 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Archive } from '../engine/container/files/archive.ts';
 import type { PathStat } from '../engine/container/files/path-stat.ts';
 import { invalid } from '../model/errors.ts';
-import { queryFlag, queryText } from './query.ts';
-
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+import { pathId, queryFlag, queryText } from './query.ts';
 
 /** @throws EngineError INVALID_PARAMETER in dockerd's words, blank left out as there */
 function pathOf(request: FastifyRequest): string {
@@ -20,12 +18,12 @@ function describe(reply: FastifyReply, stat: PathStat): void {
 /** Files from and to containers (docs.docker.com/reference/api/engine, "Container", archive and export). */
 export function containerArchiveRoutes(app: FastifyInstance, archive: Archive): void {
   app.head('/containers/:id/archive', async (request, reply) => {
-    describe(reply, await archive.stat(refOf(request), pathOf(request)));
+    describe(reply, await archive.stat(pathId(request), pathOf(request)));
     return reply.code(200).send();
   });
 
   app.get('/containers/:id/archive', { exposeHeadRoute: false }, async (request, reply) => {
-    await archive.read(refOf(request), pathOf(request), (stat, tar) => {
+    await archive.read(pathId(request), pathOf(request), (stat, tar) => {
       describe(reply, stat);
       reply.raw.once('close', () => tar.destroy());
       reply.type('application/x-tar').send(tar);
@@ -34,7 +32,7 @@ export function containerArchiveRoutes(app: FastifyInstance, archive: Archive): 
   });
 
   app.put('/containers/:id/archive', async (request, reply) => {
-    await archive.write(refOf(request), pathOf(request), request.raw, {
+    await archive.write(pathId(request), pathOf(request), request.raw, {
       keepKinds: queryFlag(request.query, 'noOverwriteDirNonDir'),
       copyOwner: queryFlag(request.query, 'copyUIDGID'),
     });
@@ -42,7 +40,7 @@ export function containerArchiveRoutes(app: FastifyInstance, archive: Archive): 
   });
 
   app.get('/containers/:id/export', { exposeHeadRoute: false }, async (request, reply) => {
-    await archive.exportRootfs(refOf(request), (tar) => {
+    await archive.exportRootfs(pathId(request), (tar) => {
       reply.raw.once('close', () => tar.destroy());
       reply.type('application/octet-stream').send(tar);
     });

@@ -7,10 +7,8 @@ import { updateContainer } from '../engine/container/update.ts';
 import type { WaitCondition } from '../engine/container/waiters.ts';
 import { invalid } from '../model/errors.ts';
 import { labelsMatch, parseFilters } from '../model/filters.ts';
-import { queryFlag, queryNumber, queryText } from './query.ts';
-import { parseMoment } from './time-query.ts';
-
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+import { pathId, queryFlag, queryNumber, queryText } from './query.ts';
+import { untilTimes } from './time-query.ts';
 
 /** Creating, starting, ending and removing (docs.docker.com/reference/api/engine, "Container"). */
 export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecycle): void {
@@ -25,7 +23,7 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
   });
 
   app.post('/containers/:id/start', async (request, reply) => {
-    await lifecycle.start(refOf(request));
+    await lifecycle.start(pathId(request));
     return reply.code(204).send();
   });
 
@@ -36,38 +34,38 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
   };
 
   app.post('/containers/:id/stop', async (request, reply) => {
-    await lifecycle.stop(refOf(request), stopOptions(request));
+    await lifecycle.stop(pathId(request), stopOptions(request));
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/restart', async (request, reply) => {
-    await lifecycle.restart(refOf(request), stopOptions(request));
+    await lifecycle.restart(pathId(request), stopOptions(request));
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/kill', async (request, reply) => {
-    await lifecycle.kill(refOf(request), queryText(request.query, 'signal') ?? '');
+    await lifecycle.kill(pathId(request), queryText(request.query, 'signal') ?? '');
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/pause', async (request, reply) => {
-    await lifecycle.signals.pause(refOf(request));
+    await lifecycle.signals.pause(pathId(request));
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/unpause', async (request, reply) => {
-    await lifecycle.signals.unpause(refOf(request));
+    await lifecycle.signals.unpause(pathId(request));
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/rename', async (request, reply) => {
-    const { id } = containers.lookUp(refOf(request));
+    const { id } = containers.lookUp(pathId(request));
     containers.rename(id, queryText(request.query, 'name') ?? '');
     return reply.code(204).send();
   });
 
   app.post('/containers/:id/resize', async (request, reply) => {
-    const container = containers.lookUp(refOf(request));
+    const container = containers.lookUp(pathId(request));
     const rows = queryNumber(request.query, 'h') ?? 0;
     const columns = queryNumber(request.query, 'w') ?? 0;
     if (isRunning(container)) await containers.platform.tasks.resize(container.id, '', columns, rows);
@@ -75,7 +73,7 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
   });
 
   app.post('/containers/:id/update', async (request) => ({
-    Warnings: await updateContainer(lifecycle, refOf(request), parseUpdateRequest(request.body)),
+    Warnings: await updateContainer(lifecycle, pathId(request), parseUpdateRequest(request.body)),
   }));
 
   // The answer's head goes out at once: the docker CLI asks before it starts the container and waits for it.
@@ -86,7 +84,7 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
     }
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
-    const waiting = lifecycle.wait(refOf(request), condition, gone.signal);
+    const waiting = lifecycle.wait(pathId(request), condition, gone.signal);
     const body = new PassThrough();
     reply.type('application/json').send(body);
     reply.raw.flushHeaders();
@@ -96,7 +94,7 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
   });
 
   app.delete('/containers/:id', async (request, reply) => {
-    await lifecycle.remove(refOf(request), {
+    await lifecycle.remove(pathId(request), {
       force: queryFlag(request.query, 'force'),
       volumes: queryFlag(request.query, 'v'),
     });
@@ -105,9 +103,7 @@ export function containerLifecycleRoutes(app: FastifyInstance, lifecycle: Lifecy
 
   app.post('/containers/prune', async (request) => {
     const filters = parseFilters(queryText(request.query, 'filters'), ['label', 'label!', 'until']);
-    const until = [...(filters.get('until') ?? [])].map((text) =>
-      Number((parseMoment(text) ?? 0n) / 1_000_000n),
-    );
+    const until = untilTimes(filters);
     const deleted: string[] = [];
     let reclaimed = 0;
     for (const container of containers.all()) {

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { type Container, isRunning } from '../engine/container/container.ts';
 import { listChanges } from '../engine/container/files/changes.ts';
 import { CONTAINER_FILTERS, filterContainers } from '../engine/container/filter.ts';
@@ -9,9 +9,7 @@ import { topRows } from '../engine/container/top.ts';
 import type { Execs } from '../engine/exec/execs.ts';
 import { errors } from '../model/errors.ts';
 import { labelsMatch, parseFilters } from '../model/filters.ts';
-import { queryFlag, queryNumber, queryText } from './query.ts';
-
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+import { pathId, queryFlag, queryNumber, queryText } from './query.ts';
 
 /** Listing and looking at containers (docs.docker.com/reference/api/engine, "Container"). */
 export function containerReadRoutes(app: FastifyInstance, lifecycle: Lifecycle, execs: Execs): void {
@@ -40,7 +38,7 @@ export function containerReadRoutes(app: FastifyInstance, lifecycle: Lifecycle, 
   });
 
   app.get('/containers/:id/json', async (request) => {
-    const container = containers.lookUp(refOf(request));
+    const container = containers.lookUp(pathId(request));
     return inspectContainer(containers, container, {
       execIds: execs.idsOf(container.id),
       rootfs: await images.rootfsMounts(container.id).catch(() => []),
@@ -49,14 +47,14 @@ export function containerReadRoutes(app: FastifyInstance, lifecycle: Lifecycle, 
   });
 
   app.get('/containers/:id/top', async (request) => {
-    const container = containers.lookUp(refOf(request));
+    const container = containers.lookUp(pathId(request));
     if (!isRunning(container)) throw errors.containerNotRunning(container.id);
     const pids = await containers.platform.tasks.pids(container.id);
     return topRows(pids, queryText(request.query, 'ps_args') ?? '');
   });
 
   app.get('/containers/:id/changes', async (request) => {
-    const { id } = containers.lookUp(refOf(request));
+    const { id } = containers.lookUp(pathId(request));
     const changes = listChanges(await images.rootfsMounts(id));
     return changes.length > 0 ? changes : null;
   });

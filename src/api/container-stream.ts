@@ -7,10 +7,14 @@ import { JsonFileLog } from '../runtime/log/json-file-log.ts';
 import { readLogs } from '../runtime/log/log-reader.ts';
 import { parseDetachKeys } from '../runtime/stream/detach-keys.ts';
 import { hijackRoute } from './hijack.ts';
-import { queryFlag, queryText } from './query.ts';
-import { parseMoment } from './time-query.ts';
+import { pathId, queryFlag, queryText } from './query.ts';
+import { parseTime } from './time-query.ts';
 
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+/** Clients send `0` for none. @throws EngineError INVALID_PARAMETER */
+function momentOf(request: FastifyRequest, key: 'since' | 'until'): bigint | undefined {
+  const text = queryText(request.query, key);
+  return text === '0' ? undefined : parseTime(text);
+}
 
 const RAW = 'application/vnd.docker.raw-stream';
 const MULTIPLEXED = 'application/vnd.docker.multiplexed-stream';
@@ -22,7 +26,7 @@ export function containerStreamRoutes(app: FastifyInstance, lifecycle: Lifecycle
   const { containers } = lifecycle;
 
   app.get('/containers/:id/logs', async (request, reply) => {
-    const container = containers.lookUp(refOf(request));
+    const container = containers.lookUp(pathId(request));
     const flag = (key: string): boolean => queryFlag(request.query, key);
     if (!flag('stdout') && !flag('stderr'))
       throw invalid('Bad parameters: you must choose at least one stream');
@@ -30,8 +34,8 @@ export function containerStreamRoutes(app: FastifyInstance, lifecycle: Lifecycle
       throw system('configured logging driver does not support reading');
     }
     const tail = queryText(request.query, 'tail');
-    const since = parseMoment(queryText(request.query, 'since'));
-    const until = parseMoment(queryText(request.query, 'until'));
+    const since = momentOf(request, 'since');
+    const until = momentOf(request, 'until');
     const log = lifecycle.streams.log(container.id);
     const terminal = container.config.Tty ?? false;
     const lines = readLogs({

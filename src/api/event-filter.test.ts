@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EventMessage } from '@docker/node-sdk';
-import { eventFilter, parseTime } from './event-filter.ts';
+import { eventFilter } from './event-filter.ts';
 
 const STARTED: EventMessage = {
   Type: 'container',
@@ -45,15 +45,4 @@ test('what is not a filter is refused', () => {
   for (const text of ['bad', '[]', '1', '{"type":[1]}']) {
     assert.throws(() => eventFilter(text), { message: 'invalid filter' });
   }
-});
-
-test('points in time', () => {
-  const now = 1_700_000_000_000;
-  assert.equal(parseTime(undefined, now), undefined);
-  assert.equal(parseTime('1700000000', now), 1_700_000_000_000_000_000n);
-  assert.equal(parseTime('1700000000.25', now), 1_700_000_000_250_000_000n);
-  assert.equal(parseTime('1700000000.000000001', now), 1_700_000_000_000_000_001n);
-  assert.equal(parseTime('1h30m', now), (1_700_000_000n - 5400n) * 1_000_000_000n);
-  assert.equal(parseTime('2023-11-14T22:13:20Z', now), 1_700_000_000_000_000_000n);
-  assert.throws(() => parseTime('abc', now), { message: 'strconv.ParseInt: parsing "abc": invalid syntax' });
 });

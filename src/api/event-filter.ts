@@ -1,5 +1,4 @@
 import type { EventMessage } from '@docker/node-sdk';
-import { invalid } from '../model/errors.ts';
 import { parseFilters } from '../model/filters.ts';
 
 function withoutTag(name: string): string {
@@ -67,37 +66,4 @@ function labelsMatch(
     const [key = '', value] = label.split(/=(.*)/s);
     return key in attributes && (value === undefined || attributes[key] === value);
   });
-}
-
-const UNIT: Readonly<Record<string, number>> = {
-  h: 3_600_000,
-  m: 60_000,
-  s: 1000,
-  ms: 1,
-  us: 1e-3,
-  ns: 1e-6,
-};
-
-/**
- * A point in time as clients give it: seconds since 1970 with a fraction (`1700000000.25`), RFC 3339, or a Go duration
- * before now (`1h30m`).
- * @returns nanoseconds since 1970; undefined for none
- * @throws EngineError INVALID_PARAMETER with the text of Go's parser
- */
-export function parseTime(text: string | undefined, nowMs: number): bigint | undefined {
-  if (text === undefined || text === '') return undefined;
-  const stamp = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text);
-  if (stamp?.[1] !== undefined) {
-    return BigInt(stamp[1]) * 1_000_000_000n + BigInt((stamp[2] ?? '').padEnd(9, '0'));
-  }
-  if (/^(\d+(\.\d+)?(h|ms|m|s|us|ns))+$/.test(text)) {
-    let before = 0;
-    for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)/g)) {
-      before += Number(amount) * (UNIT[unit ?? ''] ?? 0);
-    }
-    return BigInt(Math.round(nowMs - before)) * 1_000_000n;
-  }
-  const date = /^\d{4}-\d{2}-\d{2}(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(date)) throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  return BigInt(date) * 1_000_000n;
 }

@@ -2,7 +2,8 @@ import type { EventMessage } from '@docker/node-sdk';
 import type { FastifyInstance } from 'fastify';
 import type { EventBus } from '../engine/events.ts';
 import { invalid } from '../model/errors.ts';
-import { eventFilter, parseTime } from './event-filter.ts';
+import { eventFilter } from './event-filter.ts';
+import { parseTime } from './time-query.ts';
 import { STANDING_HEADERS } from './version.ts';
 
 interface Query {

@@ -1,21 +1,20 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Execs } from '../engine/exec/execs.ts';
 import { invalid } from '../model/errors.ts';
 import { hijackRoute } from './hijack.ts';
-import { queryNumber } from './query.ts';
+import { pathId, queryNumber } from './query.ts';
 
 const startBody = z.looseObject({
   Detach: z.boolean().nullish(),
   Tty: z.boolean().nullish(),
   ConsoleSize: z.tuple([z.number(), z.number()]).nullish(),
 });
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
 
 /** `docker exec` (docs.docker.com/reference/api/engine, "Exec"). */
 export function execRoutes(app: FastifyInstance, execs: Execs): void {
   app.post('/containers/:id/exec', async (request, reply) => {
-    const exec = execs.create(refOf(request), request.body);
+    const exec = execs.create(pathId(request), request.body);
     return reply.code(201).send({ Id: exec.id });
   });
 
@@ -38,13 +37,13 @@ export function execRoutes(app: FastifyInstance, execs: Execs): void {
   });
 
   app.post('/exec/:id/resize', async (request, reply) => {
-    const exec = execs.get(refOf(request));
+    const exec = execs.get(pathId(request));
     await execs.resize(exec, queryNumber(request.query, 'w') ?? 0, queryNumber(request.query, 'h') ?? 0);
     return reply.code(200).send();
   });
 
   app.get('/exec/:id/json', async (request) => {
-    const exec = execs.get(refOf(request));
+    const exec = execs.get(pathId(request));
     const [entrypoint = '', ...args] = exec.config.Cmd ?? [];
     return {
       ID: exec.id,

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errors, invalid, notImplemented } from '../model/errors.ts';
-import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
+import { booleanFilter, labelsMatch, parseFilters } from '../model/filters.ts';
 import type { ImageStore } from '../runtime/image/image-store.ts';
 import { importImage } from '../runtime/image/import.ts';
 import { loadArchive } from '../runtime/image/loaded-archive.ts';
@@ -18,14 +18,10 @@ import { createdBefore, history, inspect, listedNames, listMatches, seconds, sum
 import { streamProgress } from './progress-stream.ts';
 import { queryFlag, queryText, queryTexts } from './query.ts';
 import { registryAuth } from './registry-auth.ts';
-import { parseMoment } from './time-query.ts';
+import { untilTimes } from './time-query.ts';
 
 const LIST_FILTERS = ['dangling', 'label', 'label!', 'before', 'since', 'reference', 'until'];
 const PRUNE_FILTERS = ['dangling', 'label', 'label!', 'until'];
-
-/** The `until` filter, in milliseconds since the epoch. */
-const untilOf = (filters: Filters): number[] =>
-  [...(filters.get('until') ?? [])].map((text) => Number((parseMoment(text) ?? 0n) / 1_000_000n));
 
 /** `name` with the tag or digest that the request has apart from it. @throws EngineError INVALID_PARAMETER */
 function requested(request: FastifyRequest, name: string): Reference {
@@ -94,7 +90,7 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore): void {
 
   app.get('/images/json', async (request) => {
     const filters = parseFilters(queryText(request.query, 'filters'), LIST_FILTERS);
-    const until = untilOf(filters);
+    const until = untilTimes(filters);
     const wantsShared = queryFlag(request.query, 'shared-size');
     const listed = images
       .list()
@@ -109,7 +105,7 @@ export function imageRoutes(app: FastifyInstance, images: ImageStore): void {
 
   app.post('/images/prune', async (request) => {
     const filters = parseFilters(queryText(request.query, 'filters'), PRUNE_FILTERS);
-    const until = untilOf(filters);
+    const until = untilTimes(filters);
     const { removed, reclaimed } = await images.prune(
       booleanFilter(filters, 'dangling') === false,
       (image) => labelsMatch(filters, image.config.Labels) && createdBefore(image, until),

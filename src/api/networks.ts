@@ -1,5 +1,5 @@
 import type { EndpointSettings } from '@docker/node-sdk';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ContainerConnections } from '../engine/container/connections.ts';
 import { parseNetworkRequest } from '../engine/network/network-request.ts';
@@ -10,12 +10,11 @@ import { explainPublishedPort } from '../explain/published-way.ts';
 import { invalid } from '../model/errors.ts';
 import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
 import type { Network } from '../model/network.ts';
-import { queryFlag, queryText } from './query.ts';
-import { parseMoment } from './time-query.ts';
+import { pathId, queryFlag, queryText } from './query.ts';
+import { untilTimes } from './time-query.ts';
 
 const connectBody = z.looseObject({ Container: z.string(), EndpointConfig: z.looseObject({}).nullish() });
 const disconnectBody = z.looseObject({ Container: z.string(), Force: z.boolean().nullish() });
-const refOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {
   const parsed = schema.safeParse(body ?? {});
@@ -25,7 +24,7 @@ function parse<T>(schema: z.ZodType<T>, body: unknown): T {
 
 const PREDEFINED = ['bridge', 'host', 'none'];
 
-function matches(filters: Filters, network: Network, inUse: boolean): boolean {
+function matches(filters: Filters, network: Network, inUse: () => boolean): boolean {
   const any = (key: string, test: (value: string) => boolean): boolean => {
     const values = filters.get(key);
     return values === undefined || [...values].some(test);
@@ -40,7 +39,7 @@ function matches(filters: Filters, network: Network, inUse: boolean): boolean {
       if (type !== 'custom' && type !== 'builtin') throw invalid(`invalid filter: 'type'='${type}'`);
       return (type === 'builtin') === PREDEFINED.includes(network.name);
     }) &&
-    (dangling === undefined || dangling === (!inUse && !PREDEFINED.includes(network.name))) &&
+    (dangling === undefined || dangling === (!inUse() && !PREDEFINED.includes(network.name))) &&
     labelsMatch(filters, network.labels)
   );
 }
@@ -73,12 +72,12 @@ export function networkRoutes(
     ]);
     return networks
       .list()
-      .filter((network) => matches(filters, network, networks.endpointsOf(network.id).length > 0))
+      .filter((network) => matches(filters, network, () => networks.endpointsOf(network.id).length > 0))
       .map((network) => inspectNetwork(network, undefined));
   });
 
   app.get('/networks/:id', async (request) => {
-    const network = networks.resolve(refOf(request));
+    const network = networks.resolve(pathId(request));
     const scope = queryText(request.query, 'scope') ?? '';
     if (scope !== '' && scope !== 'local') networks.resolve('');
     const inspected = inspectNetwork(network, networks.endpointsOf(network.id));
@@ -91,15 +90,13 @@ export function networkRoutes(
   });
 
   app.delete('/networks/:id', async (request, reply) => {
-    networks.remove(refOf(request));
+    networks.remove(pathId(request));
     return reply.code(204).send();
   });
 
   app.post('/networks/prune', async (request) => {
     const filters = parseFilters(queryText(request.query, 'filters'), ['label', 'label!', 'until']);
-    const until = [...(filters.get('until') ?? [])].map((text) =>
-      Number((parseMoment(text) ?? 0n) / 1_000_000n),
-    );
+    const until = untilTimes(filters);
     const deleted: string[] = [];
     for (const network of networks.list()) {
       if (
@@ -119,17 +116,17 @@ export function networkRoutes(
 
   app.post('/networks/:id/connect', async (request) => {
     const { Container: ref, EndpointConfig: settings } = parse(connectBody, request.body);
-    await connections.connect(ref, networks.resolve(refOf(request)), (settings ?? {}) as EndpointSettings);
+    await connections.connect(ref, networks.resolve(pathId(request)), (settings ?? {}) as EndpointSettings);
   });
 
   app.post('/networks/:id/disconnect', async (request) => {
     // `Force` is for endpoints whose container is gone; there are none here, an endpoint goes with its container.
     const { Container: ref } = parse(disconnectBody, request.body);
-    await connections.disconnect(ref, networks.resolve(refOf(request)));
+    await connections.disconnect(ref, networks.resolve(pathId(request)));
   });
 
   app.get('/gangway/ways/:id', async (request) => {
-    const { endpoints } = connections.endpointsOf(refOf(request));
+    const { endpoints } = connections.endpointsOf(pathId(request));
     const steps = endpoints.flatMap((endpoint) => {
       const network = networks.resolve(endpoint.networkId);
       if (network.driver !== 'bridge') return [];

@@ -1,6 +1,12 @@
+import type { FastifyRequest } from 'fastify';
 import { invalid } from '../model/errors.ts';
 
 type Query = Readonly<Record<string, string | string[] | undefined>>;
+
+/** `:id` of the route: a name or an id as the client gave it. */
+export function pathId(request: FastifyRequest): string {
+  return (request.params as { id: string }).id;
+}
 
 /** The first value of a query parameter. */
 export function queryText(query: unknown, key: string): string | undefined {

@@ -1,32 +1,35 @@
+import { parseDuration } from '../model/duration.ts';
 import { invalid } from '../model/errors.ts';
+import type { Filters } from '../model/filters.ts';
 
-const UNIT_NS: Readonly<Record<string, bigint>> = {
-  ms: 1_000_000n,
-  s: 1_000_000_000n,
-  m: 60_000_000_000n,
-  h: 3_600_000_000_000n,
-};
+const NS_PER_MS = 1_000_000n;
 
 /**
- * A moment as Docker's clients send it: seconds since the epoch with an optional fraction, RFC 3339, or a Go duration
- * back from now (moby api/types/time). @returns nanoseconds since the epoch; undefined when absent or `0`
- * @throws EngineError INVALID_PARAMETER
+ * A point in time as clients give it (moby api/types/time): seconds since 1970 with a fraction (`1700000000.25`),
+ * RFC 3339, or a Go duration before now (`1h30m`). @returns nanoseconds since 1970; undefined for none of these
  */
-export function parseMoment(
-  text: string | undefined,
-  now: bigint = BigInt(Date.now()) * 1_000_000n,
-): bigint | undefined {
-  if (text === undefined || text === '' || text === '0') return undefined;
+function readTime(text: string, nowMs: number): bigint | undefined {
   const [, whole, fraction = ''] = /^(\d+)(?:\.(\d{1,9}))?$/.exec(text) ?? [];
   if (whole !== undefined) return BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'));
-  const parts = [...text.matchAll(/(\d+)(?:\.\d+)?(ms|s|m|h)/g)];
-  if (parts.length > 0 && parts.map((part) => part[0]).join('') === text) {
-    return (
-      now -
-      parts.reduce((sum, [, amount = '0', unit = '']) => sum + BigInt(amount) * (UNIT_NS[unit] ?? 0n), 0n)
-    );
-  }
-  const time = Date.parse(text);
-  if (Number.isNaN(time)) throw invalid(`failed to parse value as time or duration: "${text}"`);
-  return BigInt(time) * 1_000_000n;
+  const before = parseDuration(text);
+  if (before !== undefined) return BigInt(nowMs) * NS_PER_MS - BigInt(before);
+  const date = /^\d{4}-\d{2}-\d{2}(T|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(date) ? undefined : BigInt(date) * NS_PER_MS;
+}
+
+/** `since` and `until` of a stream. @throws EngineError INVALID_PARAMETER with the text of Go's parser */
+export function parseTime(text: string | undefined, nowMs = Date.now()): bigint | undefined {
+  if (text === undefined || text === '') return undefined;
+  const time = readTime(text, nowMs);
+  if (time === undefined) throw invalid(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return time;
+}
+
+/** The `until` filters of a listing or prune, in milliseconds since 1970. @throws EngineError INVALID_PARAMETER */
+export function untilTimes(filters: Filters): readonly number[] {
+  return [...(filters.get('until') ?? [])].map((text) => {
+    const time = readTime(text, Date.now());
+    if (time === undefined) throw invalid(`failed to parse value as time or duration: "${text}"`);
+    return Number(time / NS_PER_MS);
+  });
 }

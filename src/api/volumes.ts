@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { Volume, Volumes } from '../engine/volume/volumes.ts';
+import type { Volumes } from '../engine/volume/volumes.ts';
 import { invalid } from '../model/errors.ts';
 import { booleanFilter, labelsMatch, parseFilters } from '../model/filters.ts';
 import { queryFlag, queryText } from './query.ts';
@@ -14,16 +14,6 @@ const createBody = z.looseObject({
 
 /** Named volumes (docs.docker.com/reference/api/engine, "Volume"). */
 export function volumeRoutes(app: FastifyInstance, volumes: Volumes): void {
-  const describe = (volume: Volume) => ({
-    CreatedAt: volume.created,
-    Driver: volume.driver,
-    Labels: volume.labels,
-    Mountpoint: volumes.path(volume.name),
-    Name: volume.name,
-    Options: volume.options,
-    Scope: 'local',
-  });
-
   app.get('/volumes', async (request) => {
     const filters = parseFilters(queryText(request.query, 'filters'), [
       'dangling',
@@ -43,7 +33,7 @@ export function volumeRoutes(app: FastifyInstance, volumes: Volumes): void {
           (drivers === undefined || drivers.has(volume.driver)) &&
           labelsMatch(filters, volume.labels ?? undefined),
       );
-    return { Volumes: found.map(describe), Warnings: null };
+    return { Volumes: found.map((volume) => volumes.describe(volume)), Warnings: null };
   });
 
   app.post('/volumes/create', async (request, reply) => {
@@ -56,11 +46,11 @@ export function volumeRoutes(app: FastifyInstance, volumes: Volumes): void {
       ...(options ? { options } : {}),
       ...(labels ? { labels } : {}),
     });
-    return reply.code(201).send(describe(volume));
+    return reply.code(201).send(volumes.describe(volume));
   });
 
   app.get('/volumes/:name', async (request) =>
-    describe(volumes.get((request.params as { name: string }).name)),
+    volumes.describe(volumes.get((request.params as { name: string }).name)),
   );
 
   app.delete('/volumes/:name', async (request, reply) => {

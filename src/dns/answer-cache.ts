@@ -65,10 +65,6 @@ export class AnswerCache {
       if (!oldest.done) this.#entries.delete(oldest.value);
     }
   }
-
-  clear(): void {
-    this.#entries.clear();
-  }
 }
 
 function lifetime(packet: DecodedPacket, rcode: number): number {

@@ -69,13 +69,7 @@ export async function diskUsage(
     const { volumes } = sources.containers;
     usage.Volumes = await Promise.all(
       volumes.list().map(async (volume) => ({
-        CreatedAt: volume.created,
-        Driver: volume.driver,
-        Labels: volume.labels,
-        Mountpoint: volumes.path(volume.name),
-        Name: volume.name,
-        Options: volume.options,
-        Scope: 'local',
+        ...volumes.describe(volume),
         UsageData: { Size: await volumes.size(volume.name), RefCount: volumes.users(volume.name).length },
       })),
     );

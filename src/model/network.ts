@@ -1,8 +1,6 @@
 import type { IfName, InterfaceAddress, Ipv4, Mac, NetnsPath, Prefix } from './address.ts';
 import type { PublishedPort } from './port.ts';
 
-export type NetworkDriver = 'bridge' | 'host' | 'null';
-
 /** What every network has, whatever its driver. Plain data, stored as JSON. */
 interface NetworkBase {
   /** 64 lower-case hex digits. */

@@ -1,4 +1,3 @@
-import type { Readable, Writable } from 'node:stream';
 import type { ImageConfig } from '@docker/node-sdk';
 
 /** A mount as containerd's snapshotter describes it (containerd api/types/mount.proto). */
@@ -65,6 +64,3 @@ export interface PullOptions {
   readonly signal?: AbortSignal;
   readonly progress: (line: Progress) => void;
 }
-
-export type TarSource = Readable;
-export type TarSink = Writable;

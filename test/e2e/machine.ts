@@ -22,7 +22,7 @@ import {
   MACHINES,
 } from './engine-under-test.ts';
 import { findLeftovers, type Inventory, takeInventory } from './leftovers.ts';
-import { makeNamespaces, type Namespaces, processesInside } from './namespaces.ts';
+import { HOST, makeNamespaces, type Namespaces, processesInside } from './namespaces.ts';
 import { background, must, type Result, type RunOptions, run, sleep, until } from './process.ts';
 import type { Listener, Target } from './traffic.ts';
 
@@ -190,6 +190,12 @@ export class Machine implements AsyncDisposable {
       call.on('error', reject);
       call.end(body);
     });
+  }
+
+  /** The page of a published port, fetched from outside; its server may need a moment. */
+  page(port: number): Promise<Result> {
+    const patience = ['-m', '3', '--retry', '5', '--retry-connrefused'];
+    return this.outside(['curl', '-s', ...patience, `http://${HOST}:${port}/`]);
   }
 
   async containerPid(container: string): Promise<number> {

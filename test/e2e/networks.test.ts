@@ -59,16 +59,7 @@ onMachine('--net none, host, container:X and bridge', {}, async (machine) => {
 onMachine('--net host: a server in the container answers on the host', {}, async (machine) => {
   const page = 'echo hosted >index.html; exec httpd -f -p 8080';
   await machine.dockerOk('run', '-d', '--net', 'host', 'busybox', 'sh', '-c', page);
-  const got = await machine.outside([
-    'curl',
-    '-s',
-    '-m',
-    '3',
-    '--retry',
-    '5',
-    '--retry-connrefused',
-    `http://${HOST}:8080/`,
-  ]);
+  const got = await machine.page(8080);
   assert.equal(got.stdout, 'hosted\n');
 });
 

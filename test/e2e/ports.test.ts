@@ -229,16 +229,7 @@ test('ports stay the same over stop and start when they were given, and the page
   await machine.dockerOk('restart', '-t', '0', 'web');
   await machine.dockerOk('stop', '-t', '0', 'web');
   await machine.dockerOk('start', 'web');
-  const page = await machine.outside([
-    'curl',
-    '-s',
-    '-m',
-    '3',
-    '--retry',
-    '5',
-    '--retry-connrefused',
-    `http://${HOST}:8080/`,
-  ]);
+  const page = await machine.page(8080);
   assert.equal(page.stdout, 'again\n');
   await machine.dockerOk('stop', '-t', '0', 'web');
   const gone = await machine.ask(machine.namespaces.outside, [

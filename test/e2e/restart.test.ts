@@ -197,16 +197,7 @@ test('after a reboot restart policies hold', async () => {
   await machine.reboot();
   await until('always to run', async () => ((await running()).includes('always') ? true : undefined));
   assert.deepEqual(await running(), ['always']);
-  const got = await machine.outside([
-    'curl',
-    '-s',
-    '-m',
-    '3',
-    '--retry',
-    '5',
-    '--retry-connrefused',
-    `http://${HOST}:8081/`,
-  ]);
+  const got = await machine.page(8081);
   assert.equal(got.stdout, 'up\n');
   assert.equal(await machine.dockerOk('inspect', '-f', '{{.State.Status}}', 'web'), 'exited');
 });

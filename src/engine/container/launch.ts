@@ -148,7 +148,7 @@ export function startFailure(message: string): { readonly exitCode: number; read
   return { exitCode: 128, badRequest: false };
 }
 
-export function joinsContainer(container: Container): string | undefined {
+function joinsContainer(container: Container): string | undefined {
   const mode = networkMode(container.hostConfig);
   return mode.kind === 'container' ? mode.ref : undefined;
 }

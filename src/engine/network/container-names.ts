@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { statSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { NAME_SERVER, NameService } from '../../dns/name-service.ts';
 import type { View } from '../../dns/resolver.ts';
@@ -123,21 +122,23 @@ export class ContainerNames {
   }
 }
 
+/** How old our view of the host's resolv.conf may be: it is asked for with every question. */
+const LOOK_EVERY_MS = 1000;
+
 /** The host's name servers, as its resolv.conf has them now. */
 class HostUpstreams {
-  #seen = '';
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #upstreams = new Upstreams([], hostExchange);
 
   current(): Upstreams {
-    const { path } = hostResolvConf();
-    const { mtimeMs = 0, size = 0 } = statSync(path, { throwIfNoEntry: false }) ?? {};
-    const seen = `${path} ${mtimeMs} ${size}`;
-    if (seen !== this.#seen) {
-      this.#seen = seen;
-      // Our resolver asks by IPv4 only.
-      const servers = hostResolvConf().conf.nameservers.filter((server) => !server.includes(':'));
-      this.#upstreams = new Upstreams(servers, hostExchange);
-    }
+    const now = performance.now();
+    if (now - this.#lookedAt < LOOK_EVERY_MS) return this.#upstreams;
+    this.#lookedAt = now;
+    // Our resolver asks by IPv4 only.
+    const servers = hostResolvConf().conf.nameservers.filter((server) => !server.includes(':'));
+    // The same servers keep what is known of their health.
+    const made = new Upstreams(servers, hostExchange);
+    if (made.servers.join() !== this.#upstreams.servers.join()) this.#upstreams = made;
     return this.#upstreams;
   }
 }

@@ -1,4 +1,4 @@
-import { type Kernel, KernelError } from '../../kernel/kernel.ts';
+import { type HostFacts, type Kernel, KernelError } from '../../kernel/kernel.ts';
 import { type IfName, type Ipv4, overlaps, type Prefix } from '../../model/address.ts';
 import { errors, forbidden, invalid, system } from '../../model/errors.ts';
 import type { BridgeNetwork, Network } from '../../model/network.ts';
@@ -135,7 +135,8 @@ export class NetworkRegistry {
 
   #realize(wish: NetworkWish): BridgeNetwork {
     const id = newId();
-    const subnet = this.#subnetFor(wish);
+    const host = this.#kernel.host();
+    const subnet = this.#subnetFor(wish, host.usedPrefixes);
     const gateway = gatewayOf(subnet, wish.gateway);
     checkReserved(subnet, gateway.address, wish.auxAddresses);
     const ifName = wish.bridge.ifName ?? bridgeName(id);
@@ -157,7 +158,7 @@ export class NetworkRegistry {
         ifName,
         owned: this.#kernel.foreignBridge(ifName) === undefined,
         mac: randomMac(),
-        mtu: wish.bridge.mtu ?? this.#kernel.host().uplinkMtu,
+        mtu: wish.bridge.mtu ?? host.uplinkMtu,
         icc: wish.bridge.icc ?? true,
         egress: wish.bridge.egress ?? { mode: 'masquerade' },
         hostBinding: wish.bridge.hostBinding ?? ('0.0.0.0' as Ipv4),
@@ -173,10 +174,10 @@ export class NetworkRegistry {
     );
   }
 
-  #subnetFor(wish: NetworkWish): Prefix {
+  #subnetFor(wish: NetworkWish, onHost: HostFacts['usedPrefixes']): Prefix {
     const ours = this.bridges().map((network) => network.subnet);
     if (wish.subnet === undefined) {
-      const chosen = chooseSubnet(this.#sources, [...ours, ...this.#kernel.host().usedPrefixes]);
+      const chosen = chooseSubnet(this.#sources, [...ours, ...onHost]);
       if (chosen === undefined) throw system('all predefined address pools have been fully subnetted');
       return chosen;
     }

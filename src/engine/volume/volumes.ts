@@ -46,6 +46,19 @@ export class Volumes {
     return join(this.#root, name, '_data');
   }
 
+  /** In the Engine API's shape. */
+  describe(volume: Volume): object {
+    return {
+      CreatedAt: volume.created,
+      Driver: volume.driver,
+      Labels: volume.labels,
+      Mountpoint: this.path(volume.name),
+      Name: volume.name,
+      Options: volume.options,
+      Scope: 'local',
+    };
+  }
+
   list(): readonly Volume[] {
     return this.#records.all();
   }

@@ -1,4 +1,5 @@
 import type { ImageConfig } from '@docker/node-sdk';
+import { parseDuration } from '../../model/duration.ts';
 import { invalid } from '../../model/errors.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -121,8 +122,6 @@ function exposed(text: string): [string, object][] {
   return Array.from({ length: to - from + 1 }, (_, i) => [`${from + i}/${protocol.toLowerCase()}`, {}]);
 }
 
-const UNIT_NS: Readonly<Record<string, number>> = { ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-
 function healthcheck(rest: string): NonNullable<ImageConfig['Healthcheck']> {
   if (/^none$/i.test(rest)) return { Test: ['NONE'] };
   const health: Record<string, unknown> = {};
@@ -151,8 +150,7 @@ function healthcheck(rest: string): NonNullable<ImageConfig['Healthcheck']> {
 }
 
 function duration(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text)
-    throw invalid(`time: invalid duration "${text}"`);
-  return parts.reduce((sum, [, amount, unit = '']) => sum + Number(amount) * (UNIT_NS[unit] ?? 0), 0);
+  const parsed = parseDuration(text);
+  if (parsed === undefined) throw invalid(`time: invalid duration "${text}"`);
+  return parsed;
 }
