@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs';
+import { constants, lstatSync, openSync, rmSync } from 'node:fs';
 import koffi from 'koffi';
 import { errnoError, errnoName, setPipeSize } from './libc.ts';
 
@@ -7,9 +7,16 @@ const mkfifo = koffi.load('libc.so.6').func('int mkfifo(const char *, uint32_t)'
 /** Bytes a pipe takes before its writer waits: output flows on while no daemon reads. Memory is used as it fills. */
 const PIPE_BYTES = 1 << 20;
 
-/** mkfifo(3), mode 0600. Not an error when it is there already. @throws KernelError */
+/**
+ * mkfifo(3), mode 0600. Not an error when it is there already; a file of another kind in its place is removed.
+ * @throws KernelError
+ */
 export function makeFifo(path: string): void {
-  if (mkfifo(path, 0o600) < 0 && errnoName(koffi.errno()) !== 'EEXIST') throw errnoError(koffi.errno(), path);
+  if (mkfifo(path, 0o600) === 0) return;
+  if (errnoName(koffi.errno()) !== 'EEXIST') throw errnoError(koffi.errno(), path);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFIFO() === true) return;
+  rmSync(path, { force: true });
+  if (mkfifo(path, 0o600) < 0) throw errnoError(koffi.errno(), path);
 }
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -58,4 +58,29 @@ test('what a process wrote before it ended, while no daemon read, is read by the
   assert.equal(keeper.pid(), pid);
   streams.close();
   assert.ok(!existsSync(stdout));
+});
+
+test('a process that is over before the keeper hears of it leaves no plain file, and one in the way is replaced', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gangway-keeper-'));
+  const keeper = new FifoKeeper(join(directory, 'keeper'), pino({ level: 'silent' }));
+  t.after(() => {
+    keeper.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const gone = join(directory, 'gone');
+  keeper.hold(gone);
+  await sleep(200);
+  assert.ok(!existsSync(gone));
+
+  mkdirSync(join(directory, 's'));
+  writeFileSync(join(directory, 's/stdout'), 'no FIFO');
+  const streams = openStreams({
+    directory: join(directory, 's'),
+    terminal: false,
+    stdin: false,
+    stdinOnce: false,
+    keeper,
+  });
+  assert.ok(lstatSync(join(directory, 's/stdout')).isFIFO());
+  streams.close();
 });

@@ -10,5 +10,7 @@ while [ -p "$1" ]; do
   path=${line#* }
   # The name may belong to a new FIFO by now; whoever says `hold` has it open meanwhile.
   let_go "$path"
+  # Opening would make a plain file of a FIFO that is removed already: its process was over before this line was read.
+  [ -p "$path" ] || continue
   case $line in hold\ *) { exec {fd}<>"$path"; } 2>/dev/null && held[$path]=$fd ;; esac
 done
