@@ -49,7 +49,7 @@ awk -v a="$DATA_ROOT/" -v b="$EXEC_ROOT/" 'index($5 "/", a) == 1 || index($5 "/"
 
 # Links with our mark, and our nftables
 ip -o link show 2>/dev/null | sed -n 's/^[0-9]*: \([^:@]*\).*\\ *alias gangway.*/\1/p' | while read -r link; do ip link del "$link" 2>/dev/null || true; done
-nft list tables 2>/dev/null | sed -n 's/^table \([a-z]*\) \(gangway.*\)/\1 \2/p' |
+nft list tables 2>/dev/null | sed -n 's/^table \([a-z0-9]*\) \(gangway.*\)/\1 \2/p' |
   while read -r family table; do nft delete table "$family" "$table" || true; done
 
 groups | while read -r group; do rmdir "$group" 2>/dev/null || true; done

@@ -2,7 +2,6 @@ import type { EndpointSettings } from '@docker/node-sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ContainerConnections } from '../engine/container/connections.ts';
-import { parseNetworkRequest } from '../engine/network/network-request.ts';
 import type { Networks } from '../engine/network/networks.ts';
 import { inspectNetwork } from '../engine/network/settings.ts';
 import { renderSteps } from '../explain/picture.ts';
@@ -85,7 +84,7 @@ export function networkRoutes(
   });
 
   app.post('/networks/create', async (request, reply) => {
-    const network = networks.create(parseNetworkRequest(request.body));
+    const network = networks.create(request.body);
     return reply.code(201).send({ Id: network.id, Warning: '' });
   });
 

@@ -91,15 +91,21 @@ const REFUSED: readonly (readonly [flags: string, json: string, text: string])[]
     '',
     'You specified -b & --bip, mutually exclusive options. Please specify only one',
   ],
-  ['--bip 10.0.0/8', '', 'invalid bip: invalid IPv4 address: 10.0.0'],
+  ['--bip 10.0.0/8', '', 'invalid bip: invalid CIDR address: 10.0.0/8'],
   [
     '--bip 10.1.0.1/24 --fixed-cidr 10.2.0.0/25',
     '',
     "invalid fixed-cidr: 10.2.0.0/25 is not part of the bridge's subnet 10.1.0.0/24",
   ],
-  ['--ipv6', '', '--ipv6 is not implemented by Gangway yet'],
-  ['--iptables=false', '', '--iptables is not implemented by Gangway yet'],
-  ['', '{"ipv6":true}', 'FILE: "ipv6" is not implemented by Gangway yet'],
+  ['--bip fd00::1/64', '', 'invalid bip: fd00::1/64 is not an IPv4 address'],
+  ['--bip6 10.0.0.1/24', '', 'invalid bip6: 10.0.0.1/24 is not an IPv6 address'],
+  [
+    '--bip6 fd00:1::1/64 --fixed-cidr-v6 fd00:2::/80',
+    '',
+    "invalid fixed-cidr-v6: fd00:2::/80 is not part of the bridge's subnet fd00:1::/64",
+  ],
+  ['--rootless', '', '--rootless is not implemented by Gangway yet'],
+  ['', '{"rootless":true}', 'FILE: "rootless" is not implemented by Gangway yet'],
   ['', '{"foo":1}', "FILE: the following directives don't match any configuration option: foo"],
   ['', '{"foo":1,"bar":2}', "FILE: the following directives don't match any configuration option: foo, bar"],
   [
@@ -152,14 +158,16 @@ test('a missing argument is told', () => {
 
 test('flags and file add up', () => {
   const config = load(
-    '-D -H unix:///a.sock -H tcp://:2375 --bip 10.10.10.10/24 --dns 1.1.1.1 --dns 9.9.9.9 --icc=false',
-    '{"mtu": 1400, "labels": ["a=b"], "fixed-cidr": "10.10.10.128/25", "ipv6": false, "userland-proxy": true}',
+    '-D -H unix:///a.sock -H tcp://:2375 --bip 10.10.10.10/24 --dns 1.1.1.1 --dns 9.9.9.9 --icc=false --bip6 FD00::1/64 --iptables=false',
+    '{"mtu": 1400, "labels": ["a=b"], "fixed-cidr": "10.10.10.128/25", "ipv6": true, "userland-proxy": true, "default-network-opts": {"bridge": {"a": "b"}}}',
   );
   assert.deepEqual(config.hosts, ['unix:///a.sock', 'tcp://localhost:2375']);
   assert.equal(config.logLevel, 'debug');
   assert.deepEqual(config.labels, ['a=b']);
   assert.deepEqual(config.network, {
     bip: { address: '10.10.10.10', length: 24 },
+    bip6: { address: 'fd00::1', length: 64 },
+    ipv6: true,
     fixedCidr: { address: '10.10.10.128', length: 25 },
     dns: ['1.1.1.1', '9.9.9.9'],
     dnsSearch: [],
@@ -169,6 +177,11 @@ test('flags and file add up', () => {
     icc: false,
     ipMasq: true,
     ipForward: true,
+    iptables: false,
+    ip6tables: false,
+    allowDirectRouting: false,
+    hostGatewayIps: [],
+    defaultNetworkOpts: { bridge: { a: 'b' } },
     defaultAddressPools: [],
   });
 });

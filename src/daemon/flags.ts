@@ -65,6 +65,12 @@ function parseValue(option: Option, text: string, before: unknown): unknown {
       const limit = values.ulimit(text);
       return { ...(before as Record<string, unknown> | undefined), [limit.Name]: limit };
     }
+    case 'driver-opts': {
+      const [driver, option] = values.keyValue(text);
+      const [key, value] = values.keyValue(option);
+      const known = (before as Record<string, Record<string, string>> | undefined) ?? {};
+      return { ...known, [driver]: { ...known[driver], [key]: value } };
+    }
     case 'pools':
       return [...((before as unknown[] | undefined) ?? []), values.pool(text)];
   }

@@ -3,7 +3,16 @@
  * `daemon.json`, with what Gangway does about it. The flag parser, the file reader, the help text and the merge all
  * read this one table.
  */
-export type OptionKind = 'bool' | 'int' | 'string' | 'list' | 'map' | 'ulimits' | 'pools' | 'object';
+export type OptionKind =
+  | 'bool'
+  | 'int'
+  | 'string'
+  | 'list'
+  | 'map'
+  | 'ulimits'
+  | 'pools'
+  | 'driver-opts'
+  | 'object';
 export type OptionGroup = 'Daemon' | 'API' | 'Default network' | 'Containers' | 'Images';
 
 interface OptionBase {
@@ -154,6 +163,16 @@ export const OPTIONS: readonly Option[] = [
     placeholder: 'ip',
   }),
   honoured('Default network', 'mtu', 'int', 'of docker0 (default: of the uplink)', { placeholder: 'bytes' }),
+  honoured('Default network', 'ipv6', 'bool', 'give the default network IPv6 as well'),
+  honoured('Default network', 'bip6', 'string', 'IPv6 address and subnet of docker0', {
+    placeholder: 'cidr',
+  }),
+  honoured('Default network', 'fixed-cidr-v6', 'string', 'IPv6 addresses from this part only', {
+    placeholder: 'cidr',
+  }),
+  honoured('Default network', 'default-gateway-v6', 'string', 'another IPv6 default gateway', {
+    placeholder: 'ip',
+  }),
   honoured('Default network', 'icc', 'bool', 'false: containers cannot reach each other (default true)'),
   honoured('Default network', 'ip-masq', 'bool', 'masquerade what leaves the host (default true)'),
   honoured('Default network', 'ip-forward', 'bool', 'switch on net.ipv4.ip_forward (default true)'),
@@ -165,6 +184,13 @@ export const OPTIONS: readonly Option[] = [
     flag: 'default-address-pool',
     placeholder: 'base=CIDR,size=N',
   }),
+  honoured('Default network', 'default-network-opts', 'driver-opts', 'option of new networks; repeatable', {
+    flag: 'default-network-opt',
+    placeholder: 'driver=key=value',
+  }),
+  honoured('Default network', 'iptables', 'bool', 'false: no firewall rules of ours (default true)'),
+  honoured('Default network', 'ip6tables', 'bool', 'false: none for IPv6 (default true)'),
+  honoured('Default network', 'allow-direct-routing', 'bool', "let others use a container's own address"),
   honoured('Containers', 'log-driver', 'string', 'json-file or none (default json-file)', {
     placeholder: 'name',
   }),
@@ -198,7 +224,6 @@ export const OPTIONS: readonly Option[] = [
   harmless('userland-proxy', 'bool'),
   harmless('userland-proxy-path', 'string'),
   harmless('ip-forward-no-drop', 'bool'),
-  harmless('ip6tables', 'bool'),
   harmless('raw-logs', 'bool'),
   harmless('log-format', 'string'),
   harmless('cri-containerd', 'bool'),
@@ -212,15 +237,8 @@ export const OPTIONS: readonly Option[] = [
   harmless('features', 'map', 'feature'),
   harmless('builder', 'object', null),
 
-  missing('ipv6', 'bool', is(false)),
-  missing('bip6', 'string', empty),
-  missing('fixed-cidr-v6', 'string', empty),
-  missing('default-gateway-v6', 'string', empty),
-  missing('iptables', 'bool', is(true)),
   missing('firewall-backend', 'string', is('nftables', '')),
-  missing('allow-direct-routing', 'bool', is(false)),
   missing('bridge-accept-fwmark', 'string', empty),
-  missing('default-network-opts', 'object', empty, 'default-network-opt'),
   missing('add-runtime', 'list', empty),
   missing('runtimes', 'object', empty, null),
   missing('default-runtime', 'string', is('runc', 'io.containerd.runc.v2')),

@@ -8,7 +8,7 @@ const endpoint = (endpointId: string, networkName: string, address: string, ...n
   endpointId,
   networkId: `id-${networkName}`,
   networkName,
-  address: ip(address),
+  addresses: [ip(address)],
   names,
 });
 

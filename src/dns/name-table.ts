@@ -1,11 +1,12 @@
-import type { Ipv4 } from '../model/address.ts';
+import type { Ip } from '../model/address.ts';
 
 /** What one endpoint is called on its network. The first name is the one a reverse lookup gives. */
 export interface NamedEndpoint {
   readonly endpointId: string;
   readonly networkId: string;
   readonly networkName: string;
-  readonly address: Ipv4;
+  /** One or two, of different families. */
+  readonly addresses: readonly Ip[];
   /** Container name, aliases, 12-digit short id, hostname: Docker's order (libnetwork sandbox.go). */
   readonly names: readonly string[];
 }
@@ -13,8 +14,8 @@ export interface NamedEndpoint {
 interface Zone {
   readonly name: string;
   /** Lower-case name → endpoints that carry it; a Map per name, so that leaving costs the same with ten or ten thousand. */
-  readonly byName: Map<string, Map<string, Ipv4>>;
-  readonly byAddress: Map<Ipv4, NamedEndpoint>;
+  readonly byName: Map<string, Map<string, readonly Ip[]>>;
+  readonly byAddress: Map<Ip, NamedEndpoint>;
 }
 
 /** The names of every endpoint of this host, a zone per network. All operations are O(names of one endpoint). */
@@ -32,10 +33,10 @@ export class NameTable {
     for (const name of endpoint.names) {
       const key = name.toLowerCase();
       const carriers = zone.byName.get(key);
-      if (carriers === undefined) zone.byName.set(key, new Map([[endpoint.endpointId, endpoint.address]]));
-      else carriers.set(endpoint.endpointId, endpoint.address);
+      if (carriers === undefined) zone.byName.set(key, new Map([[endpoint.endpointId, endpoint.addresses]]));
+      else carriers.set(endpoint.endpointId, endpoint.addresses);
     }
-    zone.byAddress.set(endpoint.address, endpoint);
+    for (const address of endpoint.addresses) zone.byAddress.set(address, endpoint);
     this.#endpoints.set(endpoint.endpointId, endpoint);
   }
 
@@ -50,17 +51,18 @@ export class NameTable {
       carriers?.delete(endpointId);
       if (carriers?.size === 0) zone.byName.delete(key);
     }
-    if (zone.byAddress.get(endpoint.address)?.endpointId === endpointId)
-      zone.byAddress.delete(endpoint.address);
+    for (const address of endpoint.addresses) {
+      if (zone.byAddress.get(address)?.endpointId === endpointId) zone.byAddress.delete(address);
+    }
     if (zone.byAddress.size === 0) this.#zones.delete(endpoint.networkId);
   }
 
   /**
-   * Addresses of `name` as seen from these networks, in the order of the networks; empty when nobody carries it.
+   * Addresses of `name`, of both families, as seen from these networks, in the order of the networks; empty when nobody carries it.
    * A dotted name is tried whole, then as `name.network` with ever more labels taken for the network's name (libnetwork
    * sandbox.go, ResolveName), so that container names may have dots.
    */
-  find(name: string, networkIds: readonly string[]): readonly Ipv4[] {
+  find(name: string, networkIds: readonly string[]): readonly Ip[] {
     const wanted = name.toLowerCase().replace(/\.$/, '');
     for (let end = wanted.length; end > 0; end = wanted.lastIndexOf('.', end - 1)) {
       const host = wanted.slice(0, end);
@@ -69,14 +71,14 @@ export class NameTable {
         const zone = this.#zones.get(id);
         if (zone === undefined || (network !== undefined && network !== zone.name)) continue;
         const carriers = zone.byName.get(host);
-        if (carriers !== undefined) return [...new Set(carriers.values())];
+        if (carriers !== undefined) return [...new Set([...carriers.values()].flat())];
       }
     }
     return [];
   }
 
   /** `name.network` of the endpoint that has this address. */
-  reverse(address: Ipv4, networkIds: readonly string[]): string | undefined {
+  reverse(address: Ip, networkIds: readonly string[]): string | undefined {
     for (const id of networkIds) {
       const endpoint = this.#zones.get(id)?.byAddress.get(address);
       if (endpoint?.names[0] !== undefined) return `${endpoint.names[0]}.${endpoint.networkName}`;

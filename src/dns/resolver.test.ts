@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Answer, decode, encode, RECURSION_DESIRED } from 'dns-packet';
-import type { Ipv4 } from '../model/address.ts';
+import type { Ip } from '../model/address.ts';
 import { RCODE } from './message.ts';
 import { NameTable } from './name-table.ts';
 import { Resolver, type View } from './resolver.ts';
@@ -9,7 +9,13 @@ import { Upstreams } from './upstream.ts';
 
 const names = new NameTable();
 const add = (endpointId: string, address: string, ...own: string[]) =>
-  names.add({ endpointId, networkId: 'n1', networkName: 'lamp', address: address as Ipv4, names: own });
+  names.add({
+    endpointId,
+    networkId: 'n1',
+    networkName: 'lamp',
+    addresses: address.split('+') as Ip[],
+    names: own,
+  });
 add('e1', '172.18.0.2', 'mysql', 'db');
 add('e2', '172.18.0.3', 'web1', 'web');
 add('e3', '172.18.0.4', 'web2', 'web');
@@ -39,7 +45,7 @@ const upstreams = new Upstreams(['192.0.2.53'], async (_server, query) => {
   );
   return encode({ type: 'response', ...(id && { id }), questions: questions ?? [], answers });
 });
-const view: View = { networkIds: ['n1'], gateway: '172.18.0.1' as Ipv4, upstreams };
+const view: View = { networkIds: ['n1'], gateways: ['172.18.0.1', 'fd00::1'] as Ip[], upstreams };
 
 async function ask(bytes: Buffer, from: View = view, transport: 'udp' | 'tcp' = 'udp') {
   const answer = await new Resolver(names).answer(bytes, from, transport);
@@ -93,7 +99,7 @@ test('an unknown name goes to the upstream once, and comes from the cache after 
 });
 
 test('a name of another network is unknown; without a way out that is SERVFAIL', async () => {
-  const alone: View = { networkIds: ['n2'], gateway: undefined, upstreams: undefined };
+  const alone: View = { networkIds: ['n2'], gateways: [], upstreams: undefined };
   assert.equal((await ask(question('mysql', 'A'), alone)).rcode, 'SERVFAIL');
 });
 

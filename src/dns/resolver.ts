@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { decode } from 'dns-packet';
-import type { Ipv4 } from '../model/address.ts';
+import { type Ip, ipFromBytes, isIpv4 } from '../model/address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { formatReply, parseQuery, peekReply, type Query, RCODE, type Reply } from './message.ts';
 import type { NameTable } from './name-table.ts';
@@ -10,8 +10,8 @@ import type { Upstreams } from './upstream.ts';
 export interface View {
   /** The networks it is on, in the order of their attachment. */
   readonly networkIds: readonly string[];
-  /** The address that `host.docker.internal` and `gateway.docker.internal` stand for. */
-  readonly gateway: Ipv4 | undefined;
+  /** The addresses that `host.docker.internal` and `gateway.docker.internal` stand for. */
+  readonly gateways: readonly Ip[];
   /** Undefined: no way out (internal networks only). */
   readonly upstreams: Upstreams | undefined;
 }
@@ -36,24 +36,25 @@ export class Resolver {
     const addresses = this.#addresses(name, view);
     if (addresses.length === 0) return undefined;
     // A known name of another family or type has no answer, and is nobody else's (RFC 4074 §4).
-    if (type !== 'A') return { rcode: RCODE.NOERROR, authoritative: true };
+    if (type !== 'A' && type !== 'AAAA') return { rcode: RCODE.NOERROR, authoritative: true };
+    const wanted = addresses.filter((address) => isIpv4(address) === (type === 'A'));
     return {
       rcode: RCODE.NOERROR,
       authoritative: true,
-      answers: rotated(addresses).map((data) => ({ type: 'A', name, ttl: LOCAL_TTL_SECONDS, data })),
+      answers: rotated(wanted).map((data) => ({ type, name, ttl: LOCAL_TTL_SECONDS, data })),
     };
   }
 
-  #addresses(name: string, view: View): readonly Ipv4[] {
+  #addresses(name: string, view: View): readonly Ip[] {
     const found = this.#names.find(name, view.networkIds);
-    if (found.length > 0 || view.gateway === undefined) return found;
-    return GATEWAY_NAMES.has(name.toLowerCase()) ? [view.gateway] : [];
+    if (found.length > 0) return found;
+    return GATEWAY_NAMES.has(name.toLowerCase()) ? view.gateways : [];
   }
 
   #reverse(name: string, view: View): Reply | undefined {
-    const [, d, c, b, a] = /^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa\.?$/i.exec(name) ?? [];
-    if (a === undefined) return undefined;
-    const found = this.#names.reverse(`${a}.${b}.${c}.${d}` as Ipv4, view.networkIds);
+    const address = addressOf(name);
+    if (address === undefined) return undefined;
+    const found = this.#names.reverse(address, view.networkIds);
     if (found === undefined) return undefined;
     return {
       rcode: RCODE.NOERROR,
@@ -107,6 +108,18 @@ export class Resolver {
       // An answer we cannot read is relayed as it is, and not kept.
     }
   }
+}
+
+/** The address a reverse name speaks of (RFC 1035 §3.5, RFC 3596 §2.5). */
+function addressOf(name: string): Ip | undefined {
+  const labels = name.toLowerCase().replace(/\.$/, '').split('.');
+  const suffix = labels.splice(-2).join('.');
+  const digits = labels.toReversed();
+  if (suffix === 'in-addr.arpa' && digits.length === 4 && digits.every((each) => /^\d{1,3}$/.test(each)))
+    return ipFromBytes(Buffer.from(digits.map(Number)));
+  if (suffix === 'ip6.arpa' && digits.length === 32 && digits.every((each) => /^[0-9a-f]$/.test(each)))
+    return ipFromBytes(Buffer.from(digits.join(''), 'hex'));
+  return undefined;
 }
 
 /** Round robin by chance: each asker begins with another address. */

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { connect } from 'node:net';
+import { type Family, parseIp } from '../model/address.ts';
 import { answersQuery, peekReply, RCODE } from './message.ts';
 
 /** Asks one name server. Rejects when it does not answer in time; the bytes may be any response code. */
@@ -25,7 +26,7 @@ export class Upstreams {
   readonly #failedAt = new Map<string, number>();
 
   constructor(servers: readonly string[], exchange: Exchange) {
-    this.servers = servers.slice(0, MAX_SERVERS);
+    this.servers = servers.slice(0, MAX_SERVERS).map(canonical);
     this.#exchange = exchange;
   }
 
@@ -91,15 +92,28 @@ export class Upstreams {
   }
 }
 
+/** As the kernel writes the sender of an answer; an address with a zone stays as it is. */
+function canonical(server: string): string {
+  try {
+    return parseIp(server);
+  } catch {
+    return server;
+  }
+}
+
 const PORT = 53;
 
 /** @param openUdp a datagram socket where the servers can be reached from, on a port of the kernel's choice (RFC 5452) */
-export function exchangeBy(openUdp: () => Socket): Exchange {
+export function exchangeBy(openUdp: (family: Family) => Socket): Exchange {
   return (server, query, transport, signal) =>
-    transport === 'udp' ? askByUdp(openUdp(), server, query, signal) : askByTcp(server, query, signal);
+    transport === 'udp'
+      ? askByUdp(openUdp(server.includes(':') ? 'ipv6' : 'ipv4'), server, query, signal)
+      : askByTcp(server, query, signal);
 }
 
-export const hostExchange: Exchange = exchangeBy(() => createSocket('udp4'));
+export const hostExchange: Exchange = exchangeBy((family) =>
+  createSocket(family === 'ipv4' ? 'udp4' : 'udp6'),
+);
 
 function askByUdp(socket: Socket, server: string, query: Buffer, signal: AbortSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-import type { IfName, InterfaceAddress, Ipv4, Prefix } from '../model/address.ts';
+import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Prefix } from '../model/address.ts';
 
 /** The daemon's configuration after flags and `daemon.json` are merged and every value is validated. */
 export interface DaemonConfig {
@@ -38,17 +38,29 @@ export interface DaemonConfig {
 export interface NetworkConfig {
   /** `-b/--bridge`: an existing bridge, or `none` for no default network. */
   readonly bridge?: IfName | 'none';
-  readonly bip?: InterfaceAddress;
-  readonly fixedCidr?: Prefix;
+  readonly bip?: InterfaceAddress<Ipv4>;
+  readonly fixedCidr?: Prefix<Ipv4>;
   readonly defaultGateway?: Ipv4;
+  /** `--ipv6`: the default network has both families. */
+  readonly ipv6: boolean;
+  readonly bip6?: InterfaceAddress<Ipv6>;
+  readonly fixedCidrV6?: Prefix<Ipv6>;
+  readonly defaultGatewayV6?: Ipv6;
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOpts: readonly string[];
-  readonly ip: Ipv4;
+  readonly ip: Ip;
   readonly mtu?: number;
   readonly icc: boolean;
   readonly ipMasq: boolean;
   readonly ipForward: boolean;
-  readonly hostGatewayIp?: string;
+  /** False: no table of that family, nothing is translated or refused. */
+  readonly iptables: boolean;
+  readonly ip6tables: boolean;
+  readonly allowDirectRouting: boolean;
+  /** What `host-gateway` means, one of a family. */
+  readonly hostGatewayIps: readonly string[];
+  /** `--default-network-opt`, by driver. */
+  readonly defaultNetworkOpts: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly defaultAddressPools: readonly { readonly base: Prefix; readonly size: number }[];
 }

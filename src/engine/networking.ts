@@ -59,6 +59,8 @@ export interface Networking {
   detach(containerId: string, networkId: string): void;
   /** Removes every endpoint, published port and the namespace of the container; collects errors and logs them. */
   closeSandbox(containerId: string): void;
+  /** A removed container has no claim on its addresses any more. */
+  forget(containerId: string): void;
   endpoints(containerId: string): readonly Endpoint[];
   /** Docker's `NetworkSettings` of a container that has a sandbox; the empty one when it has none. */
   settings(containerId: string): NetworkSettings;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type NetnsPath, parseIpv4 } from '../model/address.ts';
-import { planEndpoint, planNetwork } from '../plan/plan.ts';
+import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
 import type { Resource } from '../plan/resource.ts';
-import { RULESET } from '../plan/ruleset.ts';
+import { IPV4_RULESET as RULESET } from '../plan/ruleset.ts';
 import { endpoint, network, port } from './example.ts';
 import { Elements, type Hook, type Packet, passHook } from './packet.ts';
 
@@ -16,11 +16,13 @@ const web = endpoint(front, 'web', '10.1.0.2', [
   port('127.0.0.1', 7070, 70),
 ]);
 const db = endpoint(back, 'db', '10.2.0.2', []);
+const facts: PlanFacts = { tables: ALL_TABLES, bridgeFirewall: true, directRouting: false };
 const elements = new Elements(
+  'ip',
   [
-    ...[front, back, vault].flatMap(planNetwork),
-    ...planEndpoint(front, web, '/n/web' as NetnsPath),
-    ...planEndpoint(back, db, '/n/db' as NetnsPath),
+    ...[front, back, vault].flatMap((each) => planNetwork(each, facts)),
+    ...planEndpoint(front, web, '/n/web' as NetnsPath, facts),
+    ...planEndpoint(back, db, '/n/db' as NetnsPath, facts),
   ].filter((resource: Resource) => resource.kind === 'element'),
 );
 
@@ -77,7 +79,9 @@ test("a container's own address is not reached from outside, nor from another ne
     'drop direct-access',
   ]);
   assert.deepEqual(rules('prerouting', { iifname: 'br-front', saddr: '10.1.0.3', daddr: '10.1.0.2' }), []);
-  assert.deepEqual(rules('prerouting', { daddr: '10.1.0.2', state: 'established' }), [], 'an answer');
+  assert.deepEqual(rules('prerouting', { daddr: '10.1.0.2', state: 'established' }), ['accept known']);
+  const forged = { iifname: 'br-back', saddr: '10.1.0.2', daddr: '198.51.100.1' };
+  assert.deepEqual(rules('prerouting', forged), ['drop foreign-source']);
 });
 
 test('forwarding: only what was translated enters a network, and it leaves freely', () => {

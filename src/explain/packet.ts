@@ -1,14 +1,14 @@
-import { contains, type Ipv4, type Prefix } from '../model/address.ts';
+import { contains, type Ip, type Prefix } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ElementResource } from '../plan/resource.ts';
-import type { Chain, Field, Match, Rule, Ruleset, SetName } from '../plan/rule.ts';
+import type { Chain, Field, Match, Rule, Ruleset, SetName, TableFamily } from '../plan/rule.ts';
 
 /** The first packet of a connection, as a rule sees it at one hook. */
 export interface Packet {
   readonly iifname: string;
   readonly oifname: string;
-  readonly saddr: Ipv4;
-  readonly daddr: Ipv4;
+  readonly saddr: Ip;
+  readonly daddr: Ip;
   readonly dport: number;
   readonly protocol: Protocol;
   /** The destination address is one of the host's own. */
@@ -26,7 +26,7 @@ export type Effect =
   | {
       readonly kind: 'dnat' | 'snat';
       readonly rule: string;
-      readonly address: Ipv4;
+      readonly address: Ip;
       /** Absent: the port stays. */
       readonly port?: number;
     };
@@ -35,8 +35,10 @@ export type Effect =
 export class Elements {
   readonly #bySet = new Map<string, { readonly parts: readonly string[]; readonly value?: string }[]>();
 
-  constructor(elements: readonly ElementResource[]) {
-    for (const { set, key, value } of elements) {
+  /** Those of one table; elements of others are left out. */
+  constructor(family: TableFamily, elements: readonly ElementResource[]) {
+    for (const { table, set, key, value } of elements) {
+      if (table !== family) continue;
       const list = this.#bySet.get(set) ?? [];
       list.push({ parts: split(key), ...(value === undefined ? {} : { value }) });
       this.#bySet.set(set, list);
@@ -59,9 +61,9 @@ const split = (text: string): readonly string[] =>
 function covers(part: string, value: string | undefined): boolean {
   if (value === undefined) return false;
   if (part === value) return true;
-  const prefix = /^([\d.]+)\/(\d+)$/.exec(part);
+  const prefix = /^([\da-f.:]+)\/(\d+)$/.exec(part);
   if (prefix !== null) {
-    return contains({ address: prefix[1], length: Number(prefix[2]) } as Prefix, value as Ipv4);
+    return contains({ address: prefix[1], length: Number(prefix[2]) } as Prefix, value as Ip);
   }
   const range = /^(\d+)-(\d+)$/.exec(part);
   return range !== null && Number(range[1]) <= Number(value) && Number(value) <= Number(range[2]);
@@ -119,7 +121,7 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
       return {
         kind: verdict.kind,
         rule: rule.id,
-        address: address as Ipv4,
+        address: address as Ip,
         ...(port === undefined ? {} : { port: Number(port) }),
       };
     }
@@ -154,5 +156,12 @@ function fieldValue(field: Field, packet: Packet): string {
       return packet.state;
     case 'ct-status':
       return packet.dnat ? 'dnat' : 'confirmed';
+    case 'ether-saddr':
+    case 'arp-saddr':
+    case 'ip-saddr':
+    case 'ip6-saddr':
+    case 'nd-target':
+    case 'icmpv6-type':
+      throw new Error(`${field} is no field of a routed packet`);
   }
 }

@@ -1,50 +1,62 @@
-import type { Ipv4, NetnsPath } from '../model/address.ts';
-import type { BridgeNetwork, Endpoint } from '../model/network.ts';
+import { type Family, familyOf, type Ip, isAny, type NetnsPath } from '../model/address.ts';
+import type { Addressing, BridgeNetwork, Endpoint } from '../model/network.ts';
 import type { PortRange, PublishedPort } from '../model/port.ts';
-import { planEndpoint, planNetwork } from '../plan/plan.ts';
+import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
 import type { ElementResource, Resource } from '../plan/resource.ts';
-import { RULESET } from '../plan/ruleset.ts';
+import { IPV4_RULESET, IPV6_RULESET } from '../plan/ruleset.ts';
 import { type Effect, Elements, type Packet, passHook } from './packet.ts';
 import type { Place, Step } from './step.ts';
 
-/** Example addresses of RFC 5737: any client, and any address of the host. */
-const CLIENT = '203.0.113.9' as Ipv4;
-const HOST = '192.0.2.1' as Ipv4;
+/** Example addresses of RFC 5737 and RFC 3849: any client, and any address of the host. */
+const EXAMPLES: Readonly<Record<Family, { readonly client: Ip; readonly host: Ip }>> = {
+  ipv4: { client: '203.0.113.9' as Ip, host: '192.0.2.1' as Ip },
+  ipv6: { client: '2001:db8:1::9' as Ip, host: '2001:db8::1' as Ip },
+};
+
+/** A daemon with its firewall, on a host without br_netfilter. */
+const FACTS: PlanFacts = { tables: ALL_TABLES, bridgeFirewall: false, directRouting: false };
 
 /**
  * The way of a connection's first packet to a published port, and of the answer, by the very rules that are in the
- * kernel. It ends with a `drop` step where a rule ends it (a port published on an internal network).
+ * kernel. It ends with a `drop` step where a rule ends it (a port published on an internal network). Empty when the
+ * endpoint has no address of the port's family.
  */
 export function explainPublishedPort(
   network: BridgeNetwork,
   endpoint: Endpoint,
   published: PublishedPort,
 ): readonly Step[] {
+  const { protocol, hostPorts, containerPorts, hostIp } = published;
+  const family = familyOf(hostIp);
+  const [own, addressing] = [endpoint[family], network[family]];
+  if (own === undefined || addressing === undefined) return [];
+  const rules = family === 'ipv4' ? IPV4_RULESET : IPV6_RULESET;
   const elements = new Elements(
+    rules.family,
     [
-      ...planNetwork(network),
-      ...planEndpoint(network, { ...endpoint, published: [published] }, '' as NetnsPath),
+      ...planNetwork(network, FACTS),
+      ...planEndpoint(network, { ...endpoint, published: [published] }, '' as NetnsPath, FACTS),
     ].filter(isElement),
   );
-  const { protocol, hostPorts, containerPorts, hostIp } = published;
-  const loopback = hostIp.startsWith('127.');
+  const loopback = hostIp.startsWith('127.') || hostIp === '::1';
+  const { client, host } = EXAMPLES[family];
   const asked: Place = { address: hostIp, ports: hostPorts };
-  const served: Place = { address: endpoint.address.address, ports: containerPorts };
+  const served: Place = { address: own.address, ports: containerPorts };
   const bridge = network.bridge.ifName;
   const steps: Step[] = [{ kind: 'send', from: loopback ? 'host' : 'outside', to: asked, protocol }];
 
   let packet: Packet = {
     iifname: loopback ? '' : 'uplink',
     oifname: loopback ? 'lo' : '',
-    saddr: loopback ? hostIp : CLIENT,
-    daddr: hostIp === '0.0.0.0' ? HOST : hostIp,
+    saddr: loopback ? hostIp : client,
+    daddr: isAny(hostIp) ? host : hostIp,
     dport: hostPorts.first,
     protocol,
     toHost: true,
     state: 'new',
     dnat: false,
   };
-  for (const effect of passHook(RULESET, elements, loopback ? 'output' : 'prerouting', packet)) {
+  for (const effect of passHook(rules, elements, loopback ? 'output' : 'prerouting', packet)) {
     if (effect.kind === 'drop') return [...steps, { kind: 'drop', rule: effect.rule }];
     if (effect.kind !== 'dnat') continue;
     const port = effect.port ?? packet.dport;
@@ -54,16 +66,16 @@ export function explainPublishedPort(
   }
   // Not translated, it is for the host itself.
   if (!packet.dnat) return steps;
-  steps.push({ kind: 'route', to: packet.daddr, subnet: network.subnet, device: bridge });
+  steps.push({ kind: 'route', to: packet.daddr, subnet: addressing.subnet, device: bridge });
   packet = { ...packet, oifname: bridge };
   if (!loopback) {
-    const [verdict] = passHook(RULESET, elements, 'forward', packet);
+    const [verdict] = passHook(rules, elements, 'forward', packet);
     if (verdict?.kind === 'accept' || verdict?.kind === 'drop')
       steps.push({ kind: verdict.kind, rule: verdict.rule });
     if (verdict?.kind === 'drop') return steps;
   }
-  const [source] = passHook(RULESET, elements, 'postrouting', packet);
-  steps.push(sourceStep(source, network), {
+  const [source] = passHook(rules, elements, 'postrouting', packet);
+  steps.push(sourceStep(source, addressing), {
     kind: 'link',
     from: bridge,
     through: endpoint.hostIfName,
@@ -75,16 +87,15 @@ export function explainPublishedPort(
     { kind: 'deliver', container: endpoint.containerName, to: served, protocol },
     {
       kind: 'answer',
-      gateway: source?.kind === 'masquerade' ? undefined : endpoint.gateway,
+      gateway: source?.kind === 'masquerade' ? undefined : own.gateway,
       device: endpoint.ifName,
     },
     { kind: 'restore', from: served, to: asked },
   ];
 }
 
-function sourceStep(effect: Effect | undefined, network: BridgeNetwork): Step {
-  if (effect?.kind === 'masquerade')
-    return { kind: 'masquerade', rule: effect.rule, to: network.gateway.address };
+function sourceStep(effect: Effect | undefined, { gateway }: Addressing): Step {
+  if (effect?.kind === 'masquerade') return { kind: 'masquerade', rule: effect.rule, to: gateway.address };
   return { kind: 'source-kept' };
 }
 

@@ -1,9 +1,9 @@
-import type { IfName, Ipv4, Prefix } from '../model/address.ts';
+import type { IfName, Ip, Prefix } from '../model/address.ts';
 import type { PortRange, Protocol } from '../model/port.ts';
 
 /** Where something is sent to or from; a range of ports stays a range. */
 export interface Place {
-  readonly address: Ipv4;
+  readonly address: Ip;
   readonly ports: PortRange;
 }
 
@@ -18,11 +18,11 @@ export type Step =
       readonly protocol: Protocol;
     }
   | { readonly kind: 'dnat'; readonly rule: string; readonly from: Place; readonly to: Place }
-  | { readonly kind: 'route'; readonly to: Ipv4; readonly subnet: Prefix; readonly device: IfName }
+  | { readonly kind: 'route'; readonly to: Ip; readonly subnet: Prefix; readonly device: IfName }
   | { readonly kind: 'accept' | 'drop'; readonly rule: string }
   /** `from` is kept when no rule says otherwise. */
   | { readonly kind: 'source-kept' }
-  | { readonly kind: 'masquerade'; readonly rule: string; readonly to: Ipv4 }
+  | { readonly kind: 'masquerade'; readonly rule: string; readonly to: Ip }
   | {
       readonly kind: 'link';
       readonly from: IfName;
@@ -31,6 +31,6 @@ export type Step =
       readonly container: string;
     }
   | { readonly kind: 'deliver'; readonly container: string; readonly to: Place; readonly protocol: Protocol }
-  | { readonly kind: 'answer'; readonly gateway: Ipv4 | undefined; readonly device: IfName }
+  | { readonly kind: 'answer'; readonly gateway: Ip | undefined; readonly device: IfName }
   /** Connection tracking undoes the rewriting, so that the asker sees the address it asked. */
   | { readonly kind: 'restore'; readonly from: Place; readonly to: Place };

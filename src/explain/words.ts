@@ -1,4 +1,4 @@
-import { formatPrefix } from '../model/address.ts';
+import { formatPrefix, formatSocketAddress } from '../model/address.ts';
 import type { Place, Step } from './step.ts';
 
 /** Who sends. */
@@ -57,10 +57,11 @@ export function stepWords(step: Step): StepWords {
 }
 
 function place({ address, ports }: Place): string {
-  return `${address}:${ports.first === ports.last ? ports.first : `${ports.first}-${ports.last}`}`;
+  const range = ports.first === ports.last ? `${ports.first}` : `${ports.first}-${ports.last}`;
+  return formatSocketAddress(address, range);
 }
 
-/** `0.0.0.0` stands for every address of the host. */
+/** `0.0.0.0` and `::` stand for every address of the host. */
 function asked(to: Place): string {
-  return place(to).replace(/^0\.0\.0\.0:/, 'HOST:');
+  return place(to).replace(/^(?:0\.0\.0\.0|\[::\]):/, 'HOST:');
 }

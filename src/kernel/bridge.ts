@@ -1,5 +1,5 @@
 import type { BridgeResource } from '../plan/resource.ts';
-import { deleteLink, disableIpv6, MARK, setAddresses } from './link.ts';
+import { deleteLink, MARK, setAddresses, setIpv6 } from './link.ts';
 import { attribute, mac, nested, text, u32 } from './netlink.ts';
 import { IFLA, type RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -16,12 +16,12 @@ export function createBridge(routes: RouteSocket, bridge: BridgeResource): void 
   ]);
   try {
     const link = { index: routes.link(bridge.ifName).index, name: bridge.ifName };
-    disableIpv6(bridge.ifName);
+    setIpv6(bridge.ifName, bridge.ipv6);
     // Only an MTU given after the creation is the bridge's own; else it follows its ports (net/bridge/br_if.c).
     routes.changeLink(link, [attribute(IFLA.IFALIAS, text(MARK)), attribute(IFLA.MTU, u32(bridge.mtu))]);
     for (const address of bridge.addresses) routes.addAddress(link.index, address);
-    setRouteLocalnet(bridge);
     routes.changeLink(link, [], true);
+    setRouteLocalnet(routes, link.index, bridge);
   } catch (error) {
     deleteLink(routes, bridge.ifName);
     throw error;
@@ -36,11 +36,14 @@ export function changeBridge(routes: RouteSocket, bridge: BridgeResource): void 
     ...(link.mac === bridge.mac ? [] : [attribute(IFLA.ADDRESS, mac(bridge.mac))]),
     attribute(IFLA.MTU, u32(bridge.mtu)),
   ]);
+  setIpv6(bridge.ifName, bridge.ipv6);
   setAddresses(routes, link.index, bridge.addresses);
-  setRouteLocalnet(bridge);
   routes.changeLink(link, [], true);
+  setRouteLocalnet(routes, link.index, bridge);
 }
 
-function setRouteLocalnet(bridge: BridgeResource): void {
+function setRouteLocalnet(routes: RouteSocket, index: number, bridge: BridgeResource): void {
   writeSysctl(`net/ipv4/conf/${bridge.ifName}/route_localnet`, bridge.routeLocalnet ? '1' : '0');
+  // Routes of IPv6 go when the link is down: after it is up.
+  if (bridge.ipv6 && bridge.routeLocalnet) routes.addLoopbackRoute(index);
 }

@@ -1,5 +1,7 @@
-import { attribute, ipv4, type NetlinkMessage, nested, parseAttributes } from './netlink.ts';
+import { type Ip, ipBytes } from '../model/address.ts';
+import { attribute, type NetlinkMessage, nested, parseAttributes } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
+import { addressFamily } from './socket-address.ts';
 import { readSysctl } from './sysctl.ts';
 
 /** Connection tracking over netlink (linux/netfilter/nfnetlink_conntrack.h). */
@@ -7,7 +9,6 @@ import { readSysctl } from './sysctl.ts';
 const NETLINK_NETFILTER = 12;
 const CT_GET = (1 << 8) | 1;
 const CT_DELETE = (1 << 8) | 2;
-const AF_INET = 2;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
 const CTA_ID = 12;
@@ -16,11 +17,13 @@ const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 const CTA_IP_V4_SRC = 1;
 const CTA_IP_V4_DST = 2;
+const CTA_IP_V6_SRC = 3;
+const CTA_IP_V6_DST = 4;
 const CTA_PROTO_NUM = 1;
 const CTA_PROTO_DST_PORT = 3;
 
-/** struct nfgenmsg. */
-const HEADER = Buffer.from([AF_INET, 0, 0, 0]);
+/** Length of struct nfgenmsg. */
+const HEADER = 4;
 
 interface Tuple {
   readonly source: Buffer | undefined;
@@ -36,14 +39,21 @@ export interface TrackedConnection {
   readonly identity: readonly Buffer[];
 }
 
-export type ConnectionFilter = (connection: TrackedConnection) => boolean;
+export interface ConnectionFilter {
+  /** AF_INET or AF_INET6. */
+  readonly family: number;
+  readonly matches: (connection: TrackedConnection) => boolean;
+}
 
-/** Connections with this IPv4 address at any of their four ends. */
-export function touches(address: string): ConnectionFilter {
-  const wanted = ipv4(address);
+/** Connections with this address at any of their four ends. */
+export function touches(address: Ip): ConnectionFilter {
+  const wanted = ipBytes(address);
   const at = (end: Buffer | undefined): boolean => end?.equals(wanted) ?? false;
-  return ({ original, reply }) =>
-    at(original.source) || at(original.destination) || at(reply.source) || at(reply.destination);
+  return {
+    family: addressFamily(address),
+    matches: ({ original, reply }) =>
+      at(original.source) || at(original.destination) || at(reply.source) || at(reply.destination),
+  };
 }
 
 /**
@@ -53,15 +63,18 @@ export function touches(address: string): ConnectionFilter {
 export function cameFor(
   protocol: number,
   ports: { readonly first: number; readonly last: number },
-  leadsTo: string,
+  leadsTo: Ip,
 ): ConnectionFilter {
-  const right = ipv4(leadsTo);
-  return ({ original: { protocol: of, destinationPort: port }, reply }) =>
-    of === protocol &&
-    port !== undefined &&
-    port >= ports.first &&
-    port <= ports.last &&
-    !(reply.source?.equals(right) ?? false);
+  const right = ipBytes(leadsTo);
+  return {
+    family: addressFamily(leadsTo),
+    matches: ({ original: { protocol: of, destinationPort: port }, reply }) =>
+      of === protocol &&
+      port !== undefined &&
+      port >= ports.first &&
+      port <= ports.last &&
+      !(reply.source?.equals(right) ?? false),
+  };
 }
 
 /**
@@ -76,9 +89,9 @@ export async function forget(filter: ConnectionFilter): Promise<number> {
   let count = 0;
   try {
     netlink = new NetlinkSocket(NETLINK_NETFILTER);
-    for (const answer of await netlink.dumpAside(CT_GET, [HEADER], 'list connections')) {
+    for (const answer of await netlink.dumpAside(CT_GET, [header(filter)], 'list connections')) {
       const connection = parseConnection(answer);
-      if (filter(connection) && forgetOne(netlink, connection)) count++;
+      if (filter.matches(connection) && forgetOne(netlink, filter, connection)) count++;
     }
   } catch {
     // No nf_conntrack, or no right to it.
@@ -87,9 +100,11 @@ export async function forget(filter: ConnectionFilter): Promise<number> {
   return count;
 }
 
-function forgetOne(netlink: NetlinkSocket, connection: TrackedConnection): boolean {
+const header = ({ family }: ConnectionFilter): Buffer => Buffer.from([family, 0, 0, 0]);
+
+function forgetOne(netlink: NetlinkSocket, filter: ConnectionFilter, connection: TrackedConnection): boolean {
   try {
-    netlink.request(CT_DELETE, 0, [HEADER, ...connection.identity], 'delete connection');
+    netlink.request(CT_DELETE, 0, [header(filter), ...connection.identity], 'delete connection');
     return true;
   } catch {
     return false;
@@ -97,7 +112,7 @@ function forgetOne(netlink: NetlinkSocket, connection: TrackedConnection): boole
 }
 
 export function parseConnection(answer: NetlinkMessage): TrackedConnection {
-  const attributes = parseAttributes(answer.payload, HEADER.length);
+  const attributes = parseAttributes(answer.payload, HEADER);
   const original = attributes.get(CTA_TUPLE_ORIG);
   const id = attributes.get(CTA_ID);
   const zone = attributes.get(CTA_ZONE);
@@ -117,8 +132,8 @@ function parseTuple(payload: Buffer | undefined): Tuple {
   const ip = parseAttributes(parts.get(CTA_TUPLE_IP) ?? Buffer.alloc(0));
   const protocol = parseAttributes(parts.get(CTA_TUPLE_PROTO) ?? Buffer.alloc(0));
   return {
-    source: ip.get(CTA_IP_V4_SRC),
-    destination: ip.get(CTA_IP_V4_DST),
+    source: ip.get(CTA_IP_V4_SRC) ?? ip.get(CTA_IP_V6_SRC),
+    destination: ip.get(CTA_IP_V4_DST) ?? ip.get(CTA_IP_V6_DST),
     protocol: protocol.get(CTA_PROTO_NUM)?.readUInt8(0),
     destinationPort: protocol.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0),
   };

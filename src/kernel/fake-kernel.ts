@@ -1,4 +1,12 @@
-import type { IfName, InterfaceAddress, NetnsPath } from '../model/address.ts';
+import {
+  type Family,
+  familyOf,
+  type IfName,
+  type InterfaceAddress,
+  type Ip,
+  isAny,
+  type NetnsPath,
+} from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
@@ -19,7 +27,7 @@ export class FakeKernel implements Kernel {
   readonly log: Change[] = [];
   readonly taken: Set<string>;
   readonly forgotten: string[] = [];
-  forwarding = false;
+  readonly forwarding = new Set<Family>();
   closed = false;
   readonly #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
@@ -84,8 +92,8 @@ export class FakeKernel implements Kernel {
 
   routeLocalnet(_ifName: IfName): void {}
 
-  enableForwarding(): void {
-    this.forwarding = true;
+  enableForwarding(family: Family): void {
+    this.forwarding.add(family);
   }
 
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T {
@@ -101,14 +109,14 @@ export class FakeKernel implements Kernel {
     throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
   }
 
-  forgetConnections(address: string): void {
+  forgetConnections(address: Ip): void {
     this.forgotten.push(address);
   }
 
   forgetPublished(
     protocol: Protocol,
     ports: { readonly first: number; readonly last: number },
-    leadsTo: string,
+    leadsTo: Ip,
   ): void {
     this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
   }
@@ -144,14 +152,14 @@ export class FakeKernel implements Kernel {
     this.log.push(change);
   }
 
-  /** 0.0.0.0 conflicts with every address, as in the kernel. */
-  #isTaken(protocol: Protocol, address: string, port: number): boolean {
+  /** 0.0.0.0 conflicts with every address of its family, as in the kernel. */
+  #isTaken(protocol: Protocol, address: Ip, port: number): boolean {
     const start = `host-port ${protocol} `;
     const end = `:${port}`;
     return [...this.taken, ...this.resources.keys()].some((key) => {
       if (!key.startsWith(start) || !key.endsWith(end)) return false;
-      const other = key.slice(start.length, -end.length);
-      return other === address || other === '0.0.0.0' || address === '0.0.0.0';
+      const other = key.slice(start.length, -end.length).replace(/^\[(.*)\]$/, '$1') as Ip;
+      return other === address || (familyOf(other) === familyOf(address) && (isAny(other) || isAny(address)));
     });
   }
 

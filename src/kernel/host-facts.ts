@@ -21,13 +21,15 @@ export function hostFacts(routes: RouteSocket): HostFacts {
   }
   for (const route of table) {
     if (route.to === undefined || route.gateway !== undefined || ours.has(route.link)) continue;
+    if (route.to.address.startsWith('fe80:')) continue;
     const covered = [...used.values()].some((other) => {
       const prefix = prefixOf(other);
       return prefix.address === route.to?.address && prefix.length === route.to.length;
     });
     if (!covered) used.set(`${route.to.address}/${route.to.length}`, route.to);
   }
-  const uplink = table.find((route) => route.to === undefined)?.link;
+  const defaults = table.filter((route) => route.to === undefined);
+  const uplink = (defaults.find((route) => route.family === 'ipv4') ?? defaults[0])?.link;
   return {
     usedPrefixes: [...used.values()],
     localAddresses: addresses.map((address) => address.address),

@@ -1,9 +1,10 @@
+import { formatSocketAddress, isIpv4 } from '../model/address.ts';
 import type { HostPortResource } from '../plan/resource.ts';
 import { resourceKey } from '../plan/resource.ts';
 import { DropFilter } from './drop-filter.ts';
 import { HostPortTaken, KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
-import { socketAddress } from './socket-address.ts';
+import { addressFamily, socketAddress } from './socket-address.ts';
 
 const ON = Buffer.from([1, 0, 0, 0]);
 const SOCKETS = {
@@ -14,7 +15,8 @@ const SOCKETS = {
 
 /**
  * Host ports held by bound sockets that answer nothing: traffic is translated before it would reach them, and no other
- * program can listen there. What conflicts with what (0.0.0.0 with a single address) is the kernel's own judgement.
+ * program can listen there. What conflicts with what (0.0.0.0 with a single address) is the kernel's own judgement; the
+ * families are held apart, each by a socket of its own.
  */
 export class HostPorts {
   readonly #held = new Map<string, { readonly resource: HostPortResource; readonly fd: number }>();
@@ -30,7 +32,7 @@ export class HostPorts {
     const [type, protocol] = SOCKETS[port.protocol];
     let fd: number;
     try {
-      fd = libc.socket(libc.AF_INET, type, protocol);
+      fd = libc.socket(addressFamily(port.address), type, protocol);
     } catch (error) {
       // A kernel without SCTP has no listener on it either.
       if (port.protocol !== 'sctp') throw named(error, port);
@@ -40,6 +42,7 @@ export class HostPorts {
     try {
       // Lets a connection in TIME_WAIT not stand in the way. Not for UDP, where two such sockets would share the port.
       if (port.protocol !== 'udp') libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, ON);
+      if (!isIpv4(port.address)) libc.setSocketOption(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, ON);
       this.#filter.attach(fd);
       libc.bind(fd, socketAddress(port.address, port.port));
       if (port.protocol !== 'udp') libc.listen(fd, 1);
@@ -72,7 +75,7 @@ export class HostPorts {
 
 function named(error: unknown, port: HostPortResource): unknown {
   if (!(error instanceof KernelError)) return error;
-  const what = `${port.address}:${port.port}/${port.protocol}: ${error.message}`;
+  const what = `${formatSocketAddress(port.address, port.port)}/${port.protocol}: ${error.message}`;
   return error.errno === 'EADDRINUSE'
     ? new HostPortTaken(what, error.errno, port, { cause: error })
     : new KernelError(what, error.errno, port, { cause: error });

@@ -1,7 +1,7 @@
-import type { Ipv4, NetnsPath } from '../model/address.ts';
+import { ANY_IPV4, ANY_IPV6, type Family, type Ipv4, type NetnsPath } from '../model/address.ts';
 import * as libc from './libc.ts';
 import type { NetnsSwitch } from './netns.ts';
-import { socketAddress } from './socket-address.ts';
+import { addressFamily, socketAddress } from './socket-address.ts';
 
 const BACKLOG = 64;
 const ON = Buffer.from([1, 0, 0, 0]);
@@ -39,11 +39,12 @@ export function bindInside(
 }
 
 /** A datagram socket of a namespace on a port of the kernel's choice, for asking from there. @throws KernelError */
-export function datagramInside(namespaces: NetnsSwitch, netns: NetnsPath): number {
+export function datagramInside(namespaces: NetnsSwitch, netns: NetnsPath, family: Family): number {
   return namespaces.inside(netns, () => {
-    const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM, libc.IPPROTO_UDP);
+    const any = family === 'ipv4' ? ANY_IPV4 : ANY_IPV6;
+    const fd = libc.socket(addressFamily(any), libc.SOCK_DGRAM, libc.IPPROTO_UDP);
     try {
-      libc.bind(fd, socketAddress('0.0.0.0' as Ipv4, 0));
+      libc.bind(fd, socketAddress(any, 0));
       return fd;
     } catch (error) {
       libc.close(fd);

@@ -1,4 +1,4 @@
-import type { IfName, InterfaceAddress, Ipv4, NetnsPath } from '../model/address.ts';
+import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 
@@ -25,16 +25,19 @@ export interface Kernel {
   ): { readonly addresses: readonly InterfaceAddress[]; readonly mtu: number } | undefined;
   /** `route_localnet` of a bridge that is not ours, without which 127.0.0.1:PORT leads to nothing behind it. */
   routeLocalnet(ifName: IfName): void;
-  /** `net.ipv4.ip_forward=1`, without touching any policy. */
-  enableForwarding(): void;
+  /**
+   * Switches forwarding of a family on, without touching any policy. Interfaces that are configured by IPv6 router
+   * advertisements stay so (accept_ra=2, ip-sysctl): forwarding alone would end that.
+   */
+  enableForwarding(family: Family): void;
   /** Runs `body` with the calling thread in `netns`, and comes back whatever happens. `body` must not return a promise. */
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T;
   /** Sockets bound to one port of a namespace, to be served from here; the caller owns the descriptors. @throws KernelError */
   bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
-  datagramInside(netns: NetnsPath): number;
+  datagramInside(netns: NetnsPath, family: Family): number;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
-  forgetConnections(address: string): void;
+  forgetConnections(address: Ip): void;
   /**
    * Deletes conntrack entries that came for these host ports and lead elsewhere than to `leadsTo`: a UDP client would
    * else go on to where the port led before. In the background.
@@ -42,7 +45,7 @@ export interface Kernel {
   forgetPublished(
     protocol: Protocol,
     ports: { readonly first: number; readonly last: number },
-    leadsTo: string,
+    leadsTo: Ip,
   ): void;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;

@@ -19,7 +19,7 @@ export function deleteLink(routes: RouteSocket, name: string): void {
   }
 }
 
-/** Gives the link exactly these IPv4 addresses, leaving those it has. */
+/** Gives the link exactly these addresses, leaving those it has. */
 export function setAddresses(routes: RouteSocket, link: number, wanted: readonly InterfaceAddress[]): void {
   const same = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
     a.address === b.address && a.length === b.length;
@@ -32,7 +32,19 @@ export function setAddresses(routes: RouteSocket, link: number, wanted: readonly
   }
 }
 
-/** Before the link is set up, so that it never has a link-local address. In the calling thread's namespace. */
-export function disableIpv6(name: string): void {
-  writeSysctl(`net/ipv6/conf/${name}/disable_ipv6`, '1');
+/**
+ * Before the link is set up, so that without IPv6 it never has a link-local address. With it, addresses are given by
+ * the engine alone: no neighbour's router advertisement counts, and nothing waits for duplicate address detection, which
+ * the engine's own allocation makes needless. In the calling thread's namespace.
+ * @throws KernelError EAFNOSUPPORT when IPv6 is wanted and this kernel has none
+ */
+export function setIpv6(name: string, on: boolean): void {
+  const set = (what: string, value: string): boolean => writeSysctl(`net/ipv6/conf/${name}/${what}`, value);
+  if (!on) {
+    set('disable_ipv6', '1');
+    return;
+  }
+  if (!set('disable_ipv6', '0')) throw new KernelError('this kernel has no IPv6', 'EAFNOSUPPORT');
+  set('accept_ra', '0');
+  set('accept_dad', '0');
 }

@@ -1,12 +1,13 @@
-import type { IfName, InterfaceAddress, Ipv4, NetnsPath } from '../model/address.ts';
+import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { cameFor, forget, touches } from './conntrack.ts';
+import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { bindInside, datagramInside } from './inside-sockets.ts';
-import { type HostFacts, type Kernel, KernelError } from './kernel.ts';
+import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
@@ -80,10 +81,8 @@ export class LinuxKernel implements Kernel {
     writeSysctl(`net/ipv4/conf/${ifName}/route_localnet`, '1');
   }
 
-  enableForwarding(): void {
-    if (!writeSysctl('net/ipv4/ip_forward', '1')) {
-      throw new KernelError('this kernel has no IPv4 forwarding', 'ENOENT');
-    }
+  enableForwarding(family: Family): void {
+    enableForwarding(this.#parts.routes, family);
   }
 
   inNetns<T>(netns: NetnsPath, body: () => T extends PromiseLike<unknown> ? never : T): T {
@@ -94,18 +93,18 @@ export class LinuxKernel implements Kernel {
     return bindInside(this.#parts.namespaces, netns, address, port);
   }
 
-  datagramInside(netns: NetnsPath): number {
-    return datagramInside(this.#parts.namespaces, netns);
+  datagramInside(netns: NetnsPath, family: Family): number {
+    return datagramInside(this.#parts.namespaces, netns, family);
   }
 
-  forgetConnections(address: string): void {
+  forgetConnections(address: Ip): void {
     void forget(touches(address));
   }
 
   forgetPublished(
     protocol: Protocol,
     ports: { readonly first: number; readonly last: number },
-    leadsTo: string,
+    leadsTo: Ip,
   ): void {
     void forget(cameFor(PROTOCOL_NUMBERS[protocol], ports, leadsTo));
   }

@@ -78,11 +78,9 @@ export function u32be(value: number): Buffer {
 }
 /** A zero-terminated string. */
 export const text = (value: string): Buffer => Buffer.from(`${value}\0`);
-export const ipv4 = (address: string): Buffer => Buffer.from(address.split('.').map(Number));
 export const mac = (address: string): Buffer => Buffer.from(address.replaceAll(':', ''), 'hex');
 
 export const readText = (payload: Buffer): string => payload.toString('utf8').replace(/\0.*$/s, '');
-export const readIpv4 = (payload: Buffer): string => payload.subarray(0, 4).join('.');
 export const readMac = (payload: Buffer): string => (payload.toString('hex').match(/../g) ?? []).join(':');
 
 /** The messages of one datagram; a truncated last one is left out. */

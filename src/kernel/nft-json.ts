@@ -1,4 +1,5 @@
 import type { ElementResource } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 
 /** Reading libnftables-json(5) listings, as nft 1.0.6 and later write them. */
 
@@ -8,7 +9,7 @@ export interface ListedTable {
   readonly elements: readonly ElementResource[];
 }
 
-export function parseTable(listing: unknown): ListedTable {
+export function parseTable(family: TableFamily, listing: unknown): ListedTable {
   const chains: string[] = [];
   const sets: string[] = [];
   const elements: ElementResource[] = [];
@@ -22,21 +23,25 @@ export function parseTable(listing: unknown): ListedTable {
     const keyType = typeWords(field(set, 'type'));
     const valueType = typeWords(field(set, 'map'));
     for (const listed of asArray(field(set, 'elem'))) {
-      elements.push(parseElement(name, keyType, valueType, listed));
+      elements.push({
+        kind: 'element',
+        table: family,
+        set: name,
+        ...parseElement(keyType, valueType, listed),
+      });
     }
   }
   return { chains, sets, elements };
 }
 
 function parseElement(
-  set: string,
   keyType: readonly string[],
   valueType: readonly string[],
   listed: unknown,
-): ElementResource {
-  if (valueType.length === 0) return { kind: 'element', set, key: expression(listed, keyType) };
+): Pick<ElementResource, 'key' | 'value'> {
+  if (valueType.length === 0) return { key: expression(listed, keyType) };
   const [key, value] = asArray(listed);
-  return { kind: 'element', set, key: expression(key, keyType), value: expression(value, valueType) };
+  return { key: expression(key, keyType), value: expression(value, valueType) };
 }
 
 /** `ifname` needs quotes, the other types of ours do not. */

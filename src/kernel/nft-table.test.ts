@@ -5,13 +5,15 @@ import { elementCommands, rulesetCommands } from './nft-table.ts';
 
 test('elements of one set become one command', () => {
   const elements = [
-    { set: 'pub', key: 'tcp . 80', value: '172.17.0.2 . 8080' },
-    { set: 'bridges', key: '"docker0"' },
-    { set: 'pub', key: 'udp . 53', value: '172.17.0.3 . 53' },
-  ];
+    { table: 'ip', set: 'pub', key: 'tcp . 80', value: '172.17.0.2 . 8080' },
+    { table: 'ip', set: 'bridges', key: '"docker0"' },
+    { table: 'ip', set: 'pub', key: 'udp . 53', value: '172.17.0.3 . 53' },
+    { table: 'ip6', set: 'pub', key: 'udp . 53', value: 'fd00::2 . 53' },
+  ] as const;
   assert.deepEqual(elementCommands('add', elements), [
     'add element ip gangway pub { tcp . 80 : 172.17.0.2 . 8080, udp . 53 : 172.17.0.3 . 53 }',
     'add element ip gangway bridges { "docker0" }',
+    'add element ip6 gangway pub { udp . 53 : fd00::2 . 53 }',
   ]);
   assert.deepEqual(
     elementCommands('delete', elements)[0],
@@ -22,10 +24,10 @@ test('elements of one set become one command', () => {
 test('a new ruleset keeps the elements of the sets it still has', () => {
   const text =
     'table ip gangway {\n map pub { type inet_proto . inet_service : ipv4_addr; }\n set s{ type ifname; }\n}';
-  const commands = rulesetCommands({ kind: 'ruleset', text, version: 'c0ffee' }, [
-    { kind: 'element', set: 'pub', key: 'tcp . 80', value: '10.0.0.1' },
-    { kind: 'element', set: 's', key: '"a"' },
-    { kind: 'element', set: 'pu', key: 'tcp . 81' },
+  const commands = rulesetCommands({ kind: 'ruleset', table: 'ip', text, version: 'c0ffee' }, [
+    { kind: 'element', table: 'ip', set: 'pub', key: 'tcp . 80', value: '10.0.0.1' },
+    { kind: 'element', table: 'ip', set: 's', key: '"a"' },
+    { kind: 'element', table: 'ip', set: 'pu', key: 'tcp . 81' },
   ]);
   assert.deepEqual(commands, [
     'add table ip gangway',
@@ -38,7 +40,10 @@ test('a new ruleset keeps the elements of the sets it still has', () => {
 });
 
 test('a version that is no name is refused', () => {
-  assert.throws(() => rulesetCommands({ kind: 'ruleset', text: '', version: 'a b' }, []), RangeError);
+  assert.throws(
+    () => rulesetCommands({ kind: 'ruleset', table: 'ip', text: '', version: 'a b' }, []),
+    RangeError,
+  );
 });
 
 test('a listing of libnftables gives keys and values in nft syntax', () => {
@@ -90,16 +95,16 @@ test('a listing of libnftables gives keys and values in nft syntax', () => {
       { set: { name: 'empty', type: 'ipv4_addr' } },
     ],
   };
-  assert.deepEqual(parseTable(listing), {
+  assert.deepEqual(parseTable('ip', listing), {
     chains: ['version_abc'],
     sets: ['pub', 'same', 'verdicts', 'bridges', 'hairpin', 'empty'],
     elements: [
-      { kind: 'element', set: 'pub', key: 'tcp . 80', value: '1.2.3.4 . 81' },
-      { kind: 'element', set: 'same', key: 'tcp . 7000-7050', value: '1.2.3.4' },
-      { kind: 'element', set: 'verdicts', key: '"a"', value: 'jump c' },
-      { kind: 'element', set: 'verdicts', key: '"b"', value: 'drop' },
-      { kind: 'element', set: 'bridges', key: '"docker0"' },
-      { kind: 'element', set: 'hairpin', key: '10.9.1.0/24 . "br-a"' },
+      { kind: 'element', table: 'ip', set: 'pub', key: 'tcp . 80', value: '1.2.3.4 . 81' },
+      { kind: 'element', table: 'ip', set: 'same', key: 'tcp . 7000-7050', value: '1.2.3.4' },
+      { kind: 'element', table: 'ip', set: 'verdicts', key: '"a"', value: 'jump c' },
+      { kind: 'element', table: 'ip', set: 'verdicts', key: '"b"', value: 'drop' },
+      { kind: 'element', table: 'ip', set: 'bridges', key: '"docker0"' },
+      { kind: 'element', table: 'ip', set: 'hairpin', key: '10.9.1.0/24 . "br-a"' },
     ],
   });
 });

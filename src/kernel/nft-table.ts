@@ -1,10 +1,12 @@
-import type { Change, ElementResource, RulesetResource } from '../plan/resource.ts';
+import { TABLE_NAME } from '../plan/nft-text.ts';
+import { type Change, type ElementResource, type RulesetResource, resourceKey } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 import { KernelError } from './kernel.ts';
 import { type ListedTable, parseTable } from './nft-json.ts';
 import type { Nftables } from './nftables.ts';
 
-/** The one table of ours; nobody else's is read or changed. */
-export const TABLE = 'ip gangway';
+export const TABLES: readonly TableFamily[] = ['ip', 'ip6', 'bridge'];
+const nameOf = (table: TableFamily): string => `${table} ${TABLE_NAME}`;
 /** An empty chain whose name ends in the ruleset's version: nft 1.0.6 neither lists a table's comment in JSON nor changes it. */
 const VERSION_CHAIN = 'version_';
 
@@ -17,27 +19,29 @@ export function isTableChange(change: Change): change is TableChange {
 /** Elements by set, in nft's language: `add element ip gangway bridges { "a", "b" }`. */
 export function elementCommands(
   verb: 'add' | 'delete',
-  elements: readonly Pick<ElementResource, 'set' | 'key' | 'value'>[],
+  elements: readonly Pick<ElementResource, 'table' | 'set' | 'key' | 'value'>[],
 ): string[] {
   const sets = new Map<string, string[]>();
-  for (const { set, key, value } of elements) {
+  for (const { table, set, key, value } of elements) {
     const words = verb === 'delete' || value === undefined ? key : `${key} : ${value}`;
-    const list = sets.get(set);
-    if (list === undefined) sets.set(set, [words]);
+    const where = `${nameOf(table)} ${set}`;
+    const list = sets.get(where);
+    if (list === undefined) sets.set(where, [words]);
     else list.push(words);
   }
-  return [...sets].map(([set, list]) => `${verb} element ${TABLE} ${set} { ${list.join(', ')} }`);
+  return [...sets].map(([where, list]) => `${verb} element ${where} { ${list.join(', ')} }`);
 }
 
-/** The commands that replace the whole table, to be run as one transaction; `kept` are the elements it has now. */
+/** The commands that replace a whole table, to be run as one transaction; `kept` are the elements it has now. */
 export function rulesetCommands(ruleset: RulesetResource, kept: readonly ElementResource[]): string[] {
   if (!/^\w+$/.test(ruleset.version)) throw new RangeError(`not a ruleset version: ${ruleset.version}`);
+  const table = nameOf(ruleset.table);
   return [
     // `delete` of what is not there would fail; `add` of what is there is nothing.
-    `add table ${TABLE}`,
-    `delete table ${TABLE}`,
+    `add table ${table}`,
+    `delete table ${table}`,
     ruleset.text,
-    `add chain ${TABLE} ${VERSION_CHAIN}${ruleset.version}`,
+    `add chain ${table} ${VERSION_CHAIN}${ruleset.version}`,
     ...elementCommands(
       'add',
       kept.filter((element) => definesSet(ruleset.text, element.set)),
@@ -75,9 +79,9 @@ export class NftTable {
   }
 
   /** The table as it is; undefined when there is none. Costs a listing. */
-  list(): (ListedTable & { readonly version: string | undefined }) | undefined {
+  list(family: TableFamily): (ListedTable & { readonly version: string | undefined }) | undefined {
     try {
-      const table = parseTable(this.#nft.json(`list table ${TABLE}`));
+      const table = parseTable(family, this.#nft.json(`list table ${nameOf(family)}`));
       const marker = table.chains.find((chain) => chain.startsWith(VERSION_CHAIN));
       return { ...table, version: marker?.slice(VERSION_CHAIN.length) };
     } catch (error) {
@@ -87,23 +91,25 @@ export class NftTable {
   }
 
   /** The table in nft's language without elements and version, fit to be a RulesetResource's text. */
-  text(): string {
+  text(family: TableFamily): string {
     const marker = new RegExp(`\\n\\s*chain ${VERSION_CHAIN}\\w* \\{\\s*\\}`);
-    return this.#nft.text(`list table ${TABLE}`).replace(marker, '');
+    return this.#nft.text(`list table ${nameOf(family)}`).replace(marker, '');
   }
 
   #commitToWhatIsThere(changes: readonly TableChange[]): void {
-    const table = this.list();
-    const present = new Set(table?.elements.map((element) => `${element.set} ${element.key}`));
-    const possible = changes.filter(({ op, resource }) => {
-      if (op !== 'delete') return true;
-      return resource.kind === 'ruleset'
-        ? table !== undefined
-        : present.has(`${resource.set} ${resource.key}`);
-    });
+    const families = [...new Set(changes.map(({ resource }) => resource.table))];
+    const present = new Set(
+      families.flatMap((family) => {
+        const table = this.list(family);
+        return table === undefined ? [] : [`ruleset ${family}`, ...table.elements.map(resourceKey)];
+      }),
+    );
+    const possible = changes.filter(
+      ({ op, resource }) => op !== 'delete' || present.has(resourceKey(resource)),
+    );
     // A replaced element that is gone has nothing to delete.
     const deletable = possible.filter(
-      ({ resource }) => resource.kind === 'ruleset' || present.has(`${resource.set} ${resource.key}`),
+      ({ resource }) => resource.kind === 'ruleset' || present.has(resourceKey(resource)),
     );
     const commands = this.#commands(possible, deletable);
     try {
@@ -125,16 +131,19 @@ export class NftTable {
     for (const change of deletable) {
       if (change.op !== 'create' && change.resource.kind === 'element') deleted.push(change.resource);
     }
+    const gone = new Set<TableFamily>();
     for (const change of changes) {
       const { op, resource } = change;
       if (resource.kind === 'element') {
         if (op !== 'delete') added.push(resource);
       } else if (op === 'delete') {
-        // The elements go with their table.
-        return [`delete table ${TABLE}`];
-      } else commands.push(...rulesetCommands(resource, this.list()?.elements ?? []));
+        gone.add(resource.table);
+        commands.push(`delete table ${nameOf(resource.table)}`);
+      } else commands.push(...rulesetCommands(resource, this.list(resource.table)?.elements ?? []));
     }
-    return [...commands, ...elementCommands('delete', deleted), ...elementCommands('add', added)];
+    // The elements go with their table.
+    const rest = (elements: readonly ElementResource[]) => elements.filter(({ table }) => !gone.has(table));
+    return [...commands, ...elementCommands('delete', rest(deleted)), ...elementCommands('add', rest(added))];
   }
 }
 

@@ -1,8 +1,9 @@
-import type { IfName, InterfaceAddress, Ipv4, Mac, NetnsPath } from '../model/address.ts';
+import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Mac, NetnsPath } from '../model/address.ts';
 import type { BridgeResource, Resource, VethResource } from '../plan/resource.ts';
 import type { KernelParts } from './applier.ts';
 import { MARK } from './link.ts';
 import { listNetns } from './netns.ts';
+import { TABLES } from './nft-table.ts';
 import { type Link, RouteSocket } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
@@ -11,7 +12,9 @@ interface InnerLink {
   readonly netns: NetnsPath;
   readonly link: Link;
   readonly addresses: readonly InterfaceAddress[];
-  readonly gateway: Ipv4 | undefined;
+  readonly gateway: Ip | undefined;
+  readonly gateway6: Ip | undefined;
+  readonly ipv6: boolean;
 }
 
 /**
@@ -29,9 +32,12 @@ export function observe(parts: KernelParts, netnsDirectory: string): readonly Re
 }
 
 function observeTable(parts: KernelParts): readonly Resource[] {
-  const table = parts.table.list();
-  if (table === undefined) return [];
-  return [{ kind: 'ruleset', text: parts.table.text(), version: table.version ?? '' }, ...table.elements];
+  return TABLES.flatMap((family): readonly Resource[] => {
+    const table = parts.table.list(family);
+    if (table === undefined) return [];
+    const ruleset = { text: parts.table.text(family), version: table.version ?? '' };
+    return [{ kind: 'ruleset', table: family, ...ruleset }, ...table.elements];
+  });
 }
 
 function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly Resource[] {
@@ -44,11 +50,13 @@ function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly
     for (const found of observeInside(parts, path)) inner.set(found.link.peer, found);
   }
   const addresses = parts.routes.addresses();
+  const loopback = parts.routes.loopbackRoutes();
   return ours.map((link) => {
     if (link.kind === 'bridge') {
       return bridgeOf(
         link,
         addresses.filter((address) => address.link === link.index),
+        loopback.has(link.index),
       );
     }
     const other = inner.get(link.index);
@@ -67,7 +75,9 @@ function observeInside(parts: KernelParts, netns: NetnsPath): readonly InnerLink
         netns,
         link,
         addresses: addresses.filter((address) => address.link === link.index),
-        gateway: defaults.find((route) => route.link === link.index)?.gateway,
+        ipv6: hasIpv6(link.name),
+        gateway: defaults.find((route) => route.link === link.index && route.family === 'ipv4')?.gateway,
+        gateway6: defaults.find((route) => route.link === link.index && route.family === 'ipv6')?.gateway,
       }));
     } finally {
       routes.close();
@@ -75,20 +85,27 @@ function observeInside(parts: KernelParts, netns: NetnsPath): readonly InnerLink
   });
 }
 
-function bridgeOf(link: Link, addresses: readonly InterfaceAddress[]): BridgeResource {
+const hasIpv6 = (name: string): boolean => readSysctl(`net/ipv6/conf/${name}/disable_ipv6`) === '0';
+
+function bridgeOf(
+  link: Link,
+  addresses: readonly InterfaceAddress[],
+  loopbackRoute: boolean,
+): BridgeResource {
+  const ipv6 = hasIpv6(link.name);
   return {
     kind: 'bridge',
     ifName: link.name as IfName,
     mac: link.mac as Mac,
     mtu: link.mtu,
     addresses: link.up ? addresses.map(({ address, length }) => ({ address, length })) : [],
-    routeLocalnet: readSysctl(`net/ipv4/conf/${link.name}/route_localnet`) === '1',
+    ipv6,
+    routeLocalnet: readSysctl(`net/ipv4/conf/${link.name}/route_localnet`) === '1' && loopbackRoute === ipv6,
   };
 }
 
 function vethOf(link: Link, names: ReadonlyMap<number, string>, other: InnerLink | undefined): VethResource {
   const works = link.up && link.hairpin && other?.link.up === true;
-  const [address] = other?.addresses ?? [];
   return {
     kind: 'veth',
     hostIfName: link.name as IfName,
@@ -97,11 +114,10 @@ function vethOf(link: Link, names: ReadonlyMap<number, string>, other: InnerLink
     ifName: (other?.link.name ?? '') as IfName,
     mac: (other?.link.mac ?? '') as Mac,
     mtu: other?.link.mtu === link.mtu ? link.mtu : 0,
-    address: {
-      address: address?.address ?? ('' as Ipv4),
-      length: address?.length ?? 0,
-    },
-    ...(other?.gateway === undefined ? {} : { gateway: other.gateway }),
+    addresses: (other?.addresses ?? []).map(({ address, length }) => ({ address, length })),
+    ipv6: other?.ipv6 ?? false,
+    ...(other?.gateway === undefined ? {} : { gateway: other.gateway as Ipv4 }),
+    ...(other?.gateway6 === undefined ? {} : { gateway6: other.gateway6 as Ipv6 }),
     ...(link.isolated && { isolated: true }),
   };
 }

@@ -1,15 +1,21 @@
-import type { InterfaceAddress, Ipv4 } from '../model/address.ts';
-import { ipv4ToNumber, numberToIpv4 } from '../model/address.ts';
+import {
+  bigIntToIp,
+  type Family,
+  familyOf,
+  type InterfaceAddress,
+  type Ip,
+  ipBytes,
+  ipFromBytes,
+  ipToBigInt,
+} from '../model/address.ts';
 import { KernelError } from './kernel.ts';
 import {
   attribute,
-  ipv4,
   type NetlinkMessage,
   NLM_F_CREATE,
   NLM_F_EXCL,
   NLM_F_REPLACE,
   parseAttributes,
-  readIpv4,
   readMac,
   readText,
   text,
@@ -30,12 +36,14 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
-const AF_INET = 2;
+const AF = { ipv4: 2, ipv6: 10 } as const;
 const IFF_UP = 1;
 const RT_TABLE_MAIN = 254;
+const RT_TABLE_LOCAL = 255;
 const RTPROT_BOOT = 3;
 const RT_SCOPE_UNIVERSE = 0;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
 const RTEXT_FILTER_SKIP_STATS = 8;
 
 /** 100 times 0.1 ms: the other thread is there after one or two. */
@@ -65,10 +73,16 @@ export const IFLA = {
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
+const IFA_PROTO = 11;
+/** Made by the kernel from the MAC, as IPv6 wants it on every link. */
+const IFAPROT_KERNEL_LL = 3;
+const IFA_F_NODAD = 2;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_TABLE = 15;
+
+const LOOPBACK = ipBytes('::1' as Ip);
 
 export interface Link {
   readonly index: number;
@@ -92,7 +106,8 @@ export interface Link {
 export interface Route {
   /** Undefined is the default route. */
   readonly to: InterfaceAddress | undefined;
-  readonly gateway: Ipv4 | undefined;
+  readonly gateway: Ip | undefined;
+  readonly family: Family;
   readonly link: number;
 }
 
@@ -159,7 +174,8 @@ export class RouteSocket {
 
   addAddress(link: number, address: InterfaceAddress): void {
     const parts = addressParts(link, address);
-    if (address.length < 31) parts.push(attribute(IFA_BROADCAST, ipv4(broadcast(address))));
+    if (familyOf(address.address) === 'ipv4' && address.length < 31)
+      parts.push(attribute(IFA_BROADCAST, ipBytes(broadcast(address))));
     this.#netlink.request(
       RTM_NEWADDR,
       NLM_F_CREATE | NLM_F_REPLACE,
@@ -172,34 +188,67 @@ export class RouteSocket {
     this.#netlink.request(RTM_DELADDR, 0, addressParts(link, address), `delete address ${address.address}`);
   }
 
-  /** IPv4 addresses with the index of their link. */
+  /** Addresses with the index of their link, but for those that IPv6 gives every link by itself. */
   addresses(): readonly (InterfaceAddress & { readonly link: number })[] {
-    const header = Buffer.alloc(8);
-    header[0] = AF_INET;
-    return this.#netlink.dump(RTM_GETADDR, [header], 'list addresses').flatMap((answer) => {
-      const local = parseAttributes(answer.payload, 8).get(IFA_LOCAL);
-      if (local === undefined) return [];
+    return this.#netlink.dump(RTM_GETADDR, [Buffer.alloc(8)], 'list addresses').flatMap((answer) => {
+      const attributes = parseAttributes(answer.payload, 8);
+      // IPv6 has IFA_LOCAL only on a point-to-point link.
+      const local = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
+      if (local === undefined || attributes.get(IFA_PROTO)?.readUInt8(0) === IFAPROT_KERNEL_LL) return [];
       const length = answer.payload.readUInt8(1);
-      return [{ address: readIpv4(local) as Ipv4, length, link: answer.payload.readUInt32LE(4) }];
+      return [{ address: ipFromBytes(local), length, link: answer.payload.readUInt32LE(4) }];
     });
   }
 
-  setDefaultRoute(link: number, gateway: Ipv4): void {
+  setDefaultRoute(link: number, gateway: Ip): void {
     this.#netlink.request(
       RTM_NEWROUTE,
       NLM_F_CREATE | NLM_F_REPLACE,
-      [routeHeader(), attribute(RTA_GATEWAY, ipv4(gateway)), attribute(RTA_OIF, u32(link))],
+      [
+        routeHeader(familyOf(gateway)),
+        attribute(RTA_GATEWAY, ipBytes(gateway)),
+        attribute(RTA_OIF, u32(link)),
+      ],
       `default route by ${gateway}`,
     );
   }
 
-  deleteDefaultRoute(link: number): void {
+  deleteDefaultRoute(link: number, family: Family): void {
     this.#netlink.request(
       RTM_DELROUTE,
       0,
-      [routeHeader(), attribute(RTA_OIF, u32(link))],
+      [routeHeader(family), attribute(RTA_OIF, u32(link))],
       'delete default route',
     );
+  }
+
+  /**
+   * `ip -6 route add local ::1/128 dev LINK table local`. What comes in for ::1 has to have a route by the link it came by
+   * (net/ipv6/route.c, rt6_need_strict), and answers to a translated ::1 do; foreign packets to ::1 are dropped earlier.
+   */
+  addLoopbackRoute(link: number): void {
+    const header = routeHeader('ipv6');
+    header[1] = 128;
+    header[4] = RT_TABLE_LOCAL;
+    header[7] = RTN_LOCAL;
+    this.#netlink.request(
+      RTM_NEWROUTE,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      [header, attribute(RTA_DST, LOOPBACK), attribute(RTA_OIF, u32(link))],
+      'route to ::1',
+    );
+  }
+
+  /** The links that have a local route to ::1. */
+  loopbackRoutes(): ReadonlySet<number> {
+    const header = Buffer.alloc(12);
+    header[0] = AF.ipv6;
+    const found = this.#netlink.dump(RTM_GETROUTE, [header], 'list routes').flatMap((answer) => {
+      const attributes = parseAttributes(answer.payload, 12);
+      const here = answer.payload.readUInt8(7) === RTN_LOCAL && attributes.get(RTA_DST)?.equals(LOOPBACK);
+      return here ? [attributes.get(RTA_OIF)?.readUInt32LE(0) ?? 0] : [];
+    });
+    return new Set(found);
   }
 
   #isAbsent(name: string, index: number): boolean {
@@ -211,11 +260,9 @@ export class RouteSocket {
     }
   }
 
-  /** IPv4 unicast routes of the main table. */
+  /** Unicast routes of the main table. */
   routes(): readonly Route[] {
-    const header = Buffer.alloc(12);
-    header[0] = AF_INET;
-    return this.#netlink.dump(RTM_GETROUTE, [header], 'list routes').flatMap(parseRoute);
+    return this.#netlink.dump(RTM_GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(parseRoute);
   }
 
   close(): void {
@@ -226,19 +273,21 @@ export class RouteSocket {
 const extMask = (): Buffer => attribute(IFLA.EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS));
 
 function addressParts(link: number, address: InterfaceAddress): Buffer[] {
-  const header = Buffer.from([AF_INET, address.length, 0, 0, 0, 0, 0, 0]);
+  const family = familyOf(address.address);
+  const flags = family === 'ipv6' ? IFA_F_NODAD : 0;
+  const header = Buffer.from([AF[family], address.length, flags, 0, 0, 0, 0, 0]);
   header.writeUInt32LE(link, 4);
-  const bytes = ipv4(address.address);
+  const bytes = ipBytes(address.address);
   return [header, attribute(IFA_LOCAL, bytes), attribute(IFA_ADDRESS, bytes)];
 }
 
-function broadcast(address: InterfaceAddress): Ipv4 {
-  return numberToIpv4((ipv4ToNumber(address.address) | (0xffffffff >>> address.length)) >>> 0);
+function broadcast({ address, length }: InterfaceAddress): Ip {
+  return bigIntToIp(ipToBigInt(address) | ((1n << BigInt(32 - length)) - 1n), address);
 }
 
-function routeHeader(): Buffer {
+function routeHeader(family: Family): Buffer {
   return Buffer.from([
-    AF_INET,
+    AF[family],
     0,
     0,
     0,
@@ -285,8 +334,9 @@ function parseRoute(answer: NetlinkMessage): Route[] {
   const gateway = attributes.get(RTA_GATEWAY);
   return [
     {
-      to: to === undefined ? undefined : { address: readIpv4(to) as Ipv4, length },
-      gateway: gateway === undefined ? undefined : (readIpv4(gateway) as Ipv4),
+      to: to === undefined ? undefined : { address: ipFromBytes(to), length },
+      gateway: gateway === undefined ? undefined : ipFromBytes(gateway),
+      family: answer.payload.readUInt8(0) === AF.ipv6 ? 'ipv6' : 'ipv4',
       link,
     },
   ];

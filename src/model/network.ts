@@ -1,5 +1,5 @@
-import type { IfName, InterfaceAddress, Ipv4, Mac, NetnsPath, Prefix } from './address.ts';
-import type { PublishedPort } from './port.ts';
+import type { Family, IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Mac, NetnsPath, Prefix } from './address.ts';
+import type { OpenPort, PublishedPort } from './port.ts';
 
 /** What every network has, whatever its driver. Plain data, stored as JSON. */
 interface NetworkBase {
@@ -17,14 +17,38 @@ export interface BridgeNetwork extends NetworkBase {
   readonly driver: 'bridge';
   readonly internal: boolean;
   readonly attachable: boolean;
-  readonly subnet: Prefix;
-  /** The bridge's own address, which is the containers' default gateway unless `defaultGateway` names another. */
-  readonly gateway: InterfaceAddress;
-  readonly defaultGateway?: Ipv4;
-  /** Dynamic addresses come from here when set (`--ip-range`, `--fixed-cidr`). */
-  readonly ipRange?: Prefix;
-  readonly auxAddresses: Readonly<Record<string, Ipv4>>;
+  /** At least one of the two. */
+  readonly ipv4?: Addressing<Ipv4>;
+  readonly ipv6?: Addressing<Ipv6>;
   readonly bridge: BridgeSettings;
+  /** Name of the config-only network it was made from (`--config-from`). */
+  readonly configFrom?: string;
+}
+
+/**
+ * What may pass between a container and the outside (docs.docker.com, "Gateway modes"). `nat`: translated, and only
+ * published ports. `nat-unprotected`: and every port by the container's own address. `routed`: nothing is translated,
+ * published ports are open on the container's own address. `isolated`: the host has no address on the network.
+ */
+export type GatewayMode = 'nat' | 'nat-unprotected' | 'routed' | 'isolated';
+
+/** The addresses of a network in one family. */
+export interface Addressing<A extends Ip = Ip> {
+  readonly subnet: Prefix<A>;
+  /** The containers' default gateway unless `defaultGateway` names another; reserved even where no bridge has it. */
+  readonly gateway: InterfaceAddress<A>;
+  /** The bridge carries the gateway's address: not with `inhibit_ipv4`, nor in an isolated network. */
+  readonly onBridge: boolean;
+  readonly defaultGateway?: A;
+  /** Dynamic addresses come from here when set (`--ip-range`, `--fixed-cidr`). */
+  readonly ipRange?: Prefix<A>;
+  readonly auxAddresses: Readonly<Record<string, A>>;
+  readonly gatewayMode: GatewayMode;
+  /** Source NAT for what leaves the bridge: off, to the outgoing interface's address, or to a chosen one. */
+  readonly egress:
+    | { readonly mode: 'none' }
+    | { readonly mode: 'masquerade' }
+    | { readonly mode: 'snat'; readonly to: A };
 }
 
 export interface BridgeSettings {
@@ -35,13 +59,12 @@ export interface BridgeSettings {
   readonly mtu: number;
   /** Inter-container communication on this bridge (`--icc`, `enable_icc`). */
   readonly icc: boolean;
-  /** Source NAT for what leaves the bridge: off, to the outgoing interface's address, or to a chosen one. */
-  readonly egress:
-    | { readonly mode: 'none' }
-    | { readonly mode: 'masquerade' }
-    | { readonly mode: 'snat'; readonly to: Ipv4 };
-  /** Where `-p` without an address publishes (`--ip`, `host_binding_ipv4`). */
-  readonly hostBinding: Ipv4;
+  /** Where `-p` without an address publishes (`--ip`, `host_binding_ipv4`); absent: every address of both families. */
+  readonly hostBinding?: Ip;
+  /** Hosts behind these may use published ports by the container's own address (`trusted_host_interfaces`). */
+  readonly trustedInterfaces: readonly IfName[];
+  /** What interfaces in containers are called before their number (`container_iface_prefix`). */
+  readonly ifPrefix: string;
 }
 
 export interface HostNetwork extends NetworkBase {
@@ -51,7 +74,14 @@ export interface NullNetwork extends NetworkBase {
   readonly driver: 'null';
 }
 
-export type Network = BridgeNetwork | HostNetwork | NullNetwork;
+/** A template for other networks (`--config-only`); nothing in the kernel, and nobody connects to it. */
+export interface ConfigNetwork extends NetworkBase {
+  readonly driver: 'config-only';
+  /** Body members of `POST /networks/create` that a network made from it takes over. */
+  readonly template: Readonly<Record<string, unknown>>;
+}
+
+export type Network = BridgeNetwork | HostNetwork | NullNetwork | ConfigNetwork;
 
 /** The network namespace of one container, made and held by the engine; one sandbox has zero or more endpoints. */
 export interface Sandbox {
@@ -61,7 +91,12 @@ export interface Sandbox {
   readonly path: NetnsPath;
 }
 
-/** A container's place on a bridge network: one veth pair, one address, its published ports. */
+export interface EndpointAddress<A extends Ip = Ip> extends InterfaceAddress<A> {
+  /** Set on the endpoint that carries the sandbox's default route of this family. */
+  readonly gateway?: A;
+}
+
+/** A container's place on a bridge network: one veth pair, an address in each family, its published ports. */
 export interface Endpoint {
   /** 64 lower-case hex digits. */
   readonly id: string;
@@ -70,13 +105,28 @@ export interface Endpoint {
   readonly containerId: string;
   readonly containerName: string;
   readonly mac: Mac;
-  readonly address: InterfaceAddress;
+  readonly ipv4?: EndpointAddress<Ipv4>;
+  readonly ipv6?: EndpointAddress<Ipv6>;
+  /** `--link-local-ip`: further addresses of the inner interface. */
+  readonly linkLocal: readonly InterfaceAddress[];
+  /** Settings of the inner interface (`com.docker.network.endpoint.sysctls`), names with slashes. */
+  readonly sysctls: Readonly<Record<string, string>>;
   /** `vethXXXXXXX` on the host, in the bridge. */
   readonly hostIfName: IfName;
   /** `eth0`… inside the sandbox. */
   readonly ifName: IfName;
-  /** Set on the endpoint that carries the sandbox's default route. */
-  readonly gateway?: Ipv4;
   readonly aliases: readonly string[];
   readonly published: readonly PublishedPort[];
+  /** Open on the endpoint's own address, in families whose gateway mode is `routed`. */
+  readonly opened: readonly OpenPort[];
+}
+
+/** The addresses an endpoint has, IPv4 first. */
+export function addressesOf(endpoint: Pick<Endpoint, Family>): readonly EndpointAddress[] {
+  return [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined);
+}
+
+/** A network's families, IPv4 first. */
+export function familiesOf(network: Pick<BridgeNetwork, Family>): readonly Addressing[] {
+  return [network.ipv4, network.ipv6].filter((addressing) => addressing !== undefined);
 }

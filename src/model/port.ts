@@ -1,4 +1,4 @@
-import type { Ipv4 } from './address.ts';
+import type { Family, Ip } from './address.ts';
 
 declare const brand: unique symbol;
 
@@ -18,11 +18,18 @@ export interface PortRange {
  * Both ranges have the same length; a range stays one object here and is expanded only for the kernel.
  */
 export interface PublishedPort {
-  /** `0.0.0.0` means every address of the host. */
-  readonly hostIp: Ipv4;
+  /** `0.0.0.0` and `::` mean every address of the host, of their family. The endpoint's address of that family is meant. */
+  readonly hostIp: Ip;
   readonly protocol: Protocol;
   readonly hostPorts: PortRange;
   readonly containerPorts: PortRange;
+}
+
+/** Ports of a container that are reached by its own address, untranslated. */
+export interface OpenPort {
+  readonly family: Family;
+  readonly protocol: Protocol;
+  readonly ports: PortRange;
 }
 
 export function isPort(value: number): value is Port {

@@ -11,6 +11,7 @@ const bridge: Resource = {
   mac: '02:00:00:00:00:01' as Mac,
   mtu: 1500,
   addresses: [{ address: '10.0.0.1' as Ipv4, length: 24 }],
+  ipv6: false,
   routeLocalnet: true,
 };
 const veth: Resource = {
@@ -21,11 +22,18 @@ const veth: Resource = {
   ifName: 'eth0' as IfName,
   mac: '02:00:00:00:00:02' as Mac,
   mtu: 1500,
-  address: { address: '10.0.0.2' as Ipv4, length: 24 },
+  addresses: [{ address: '10.0.0.2' as Ipv4, length: 24 }],
+  ipv6: false,
 };
-const ruleset: Resource = { kind: 'ruleset', text: 'table ip x { }', version: '1' };
+const ruleset: Resource = { kind: 'ruleset', table: 'ip', text: 'table ip x { }', version: '1' };
 const held: Resource = { kind: 'host-port', protocol: 'tcp', address: '0.0.0.0' as Ipv4, port: 80 };
-const element: Resource = { kind: 'element', set: 'pub_any', key: 'tcp . 80', value: '10.0.0.2 . 80' };
+const element: Resource = {
+  kind: 'element',
+  table: 'ip',
+  set: 'pub_any',
+  key: 'tcp . 80',
+  value: '10.0.0.2 . 80',
+};
 const all = [element, veth, held, ruleset, bridge, netns];
 const kinds = (changes: readonly Change[]) => changes.map(({ op, resource }) => `${op} ${resource.kind}`);
 

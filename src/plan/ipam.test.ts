@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contains, type Ipv4, parseIpv4, parsePrefix } from '../model/address.ts';
+import { contains, type Ip, parseIp, parseIpv4, parsePrefix } from '../model/address.ts';
 import { AddressPool } from './ipam.ts';
 
 const pool = (subnet: string, range?: string, ...reserved: string[]): AddressPool =>
   new AddressPool(
     parsePrefix(subnet),
     range === undefined ? undefined : parsePrefix(range),
-    reserved.map(parseIpv4),
+    reserved.map(parseIp),
   );
-const drain = (from: AddressPool): Ipv4[] => {
-  const given: Ipv4[] = [];
+const drain = (from: AddressPool): Ip[] => {
+  const given: Ip[] = [];
   for (let next = from.allocate(); next !== undefined; next = from.allocate()) given.push(next);
   return given;
 };
@@ -57,7 +57,7 @@ test('whatever is taken and released in whatever order, nothing is given twice a
   };
   const subnet = parsePrefix('10.0.0.0/26');
   const addresses = pool('10.0.0.0/26', undefined, '10.0.0.1');
-  const held = new Set<Ipv4>();
+  const held = new Set<Ip>();
   for (let i = 0; i < 5000; i++) {
     if (random(2) === 0) {
       const given = addresses.allocate();
@@ -77,4 +77,25 @@ test('whatever is taken and released in whatever order, nothing is given twice a
       addresses.release(any);
     }
   }
+});
+
+test("of an IPv6 subnet the routers' anycast address is not given, the last one is", () => {
+  assert.deepEqual(drain(pool('fd00::/126', undefined, 'fd00::1')), ['fd00::2', 'fd00::3']);
+  assert.deepEqual(drain(pool('fd00::/127')), ['fd00::', 'fd00::1']);
+  const wide = pool('fd00::/64', undefined, 'fd00::1');
+  assert.equal(wide.take(parseIp('fd00::ffff:ffff:ffff:ffff')), 'taken');
+  assert.equal(wide.take(parseIp('10.0.0.1')), 'outside');
+  assert.equal(wide.allocate(), 'fd00::2');
+});
+
+test('an address that is kept for somebody is given to others when nothing else is left', () => {
+  const addresses = pool('10.0.0.0/29', undefined, '10.0.0.1');
+  addresses.keep(parseIp('10.0.0.2'));
+  assert.equal(addresses.allocate(), '10.0.0.3');
+  assert.deepEqual(drain(addresses), ['10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.2']);
+  addresses.release(parseIp('10.0.0.2'));
+  addresses.release(parseIp('10.0.0.5'));
+  assert.equal(addresses.allocate(), '10.0.0.5');
+  addresses.unkeep(parseIp('10.0.0.2'));
+  assert.equal(addresses.allocate(), '10.0.0.2');
 });

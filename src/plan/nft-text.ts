@@ -3,31 +3,44 @@ import type { RulesetResource } from './resource.ts';
 import {
   type Chain,
   type Field,
+  type KeyType,
   type Match,
   PRIORITIES,
   type Rule,
   type Ruleset,
   type SetDefinition,
+  type TableFamily,
 } from './rule.ts';
 
-const FIELDS: Readonly<Record<Field, string>> = {
+/** The name of every table of ours; nobody else's is read or changed. */
+export const TABLE_NAME = 'gangway';
+
+/** `saddr` and `daddr` are of the table's family. */
+const FIELDS: Readonly<Record<Exclude<Field, 'saddr' | 'daddr'>, string>> = {
   iifname: 'iifname',
   oifname: 'oifname',
-  saddr: 'ip saddr',
-  daddr: 'ip daddr',
   'daddr-type': 'fib daddr type',
   l4proto: 'meta l4proto',
   dport: 'th dport',
   'ct-state': 'ct state',
   'ct-status': 'ct status',
+  'icmpv6-type': 'icmpv6 type',
+  'ether-saddr': 'ether saddr',
+  'arp-saddr': 'arp saddr ip',
+  'ip-saddr': 'ip saddr',
+  'ip6-saddr': 'ip6 saddr',
+  'nd-target': '@th,64,128',
 };
+
+const fieldText = (field: Field, family: TableFamily): string =>
+  field === 'saddr' || field === 'daddr' ? `${family} ${field}` : FIELDS[field];
 
 /** The whole table in nft(8) syntax, without elements. */
 export function nftText(ruleset: Ruleset): string {
   return [
-    `table ${ruleset.table} {`,
+    `table ${ruleset.family} ${TABLE_NAME} {`,
     ...ruleset.sets.map(setText),
-    ...ruleset.chains.map(chainText),
+    ...ruleset.chains.map((chain) => chainText(chain, ruleset.family)),
     '}',
     '',
   ].join('\n');
@@ -36,21 +49,27 @@ export function nftText(ruleset: Ruleset): string {
 /** The ruleset as the kernel edge takes it; its version is a hash of its text. */
 export function rulesetResource(ruleset: Ruleset): RulesetResource {
   const text = nftText(ruleset);
-  return { kind: 'ruleset', text, version: createHash('sha256').update(text).digest('hex').slice(0, 16) };
+  const version = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return { kind: 'ruleset', table: ruleset.family, text, version };
 }
 
+const TYPEOF: Partial<Record<KeyType, string>> = { nd_target: '@th,64,128', ifname: 'iifname' };
+
 function setText(set: SetDefinition): string {
-  const type = set.data === undefined ? join(set.key) : `${join(set.key)} : ${join(set.data)}`;
+  // A set is `typeof` throughout or not at all.
+  const raw = set.key.includes('nd_target');
+  const key = raw ? join(set.key.map((type) => TYPEOF[type] ?? type)) : join(set.key);
+  const type = set.data === undefined ? key : `${key} : ${join(set.data)}`;
   const words = [
-    `type ${type};`,
+    `${raw ? 'typeof' : 'type'} ${type};`,
     ...(set.interval ? ['flags interval;'] : []),
     ...(set.counter ? ['counter;'] : []),
   ];
   return `  ${set.data === undefined ? 'set' : 'map'} ${set.name} { ${words.join(' ')} }`;
 }
 
-function chainText(chain: Chain): string {
-  const lines = chain.rules.map((rule) => `    ${ruleText(rule)}`);
+function chainText(chain: Chain, family: TableFamily): string {
+  const lines = chain.rules.map((rule) => `    ${ruleText(rule, family)}`);
   if (chain.base !== undefined) {
     const { type, hook, priority } = chain.base;
     lines.unshift(`    type ${type} hook ${hook} priority ${PRIORITIES[priority]}; policy accept;`);
@@ -58,19 +77,20 @@ function chainText(chain: Chain): string {
   return [`  chain ${chain.name} {`, ...lines, '  }'].join('\n');
 }
 
-export function ruleText(rule: Rule): string {
-  return [...rule.matches.map(matchText), verdictText(rule), `comment "${rule.id}"`].join(' ');
+export function ruleText(rule: Rule, family: TableFamily): string {
+  const matches = rule.matches.map((match) => matchText(match, family));
+  return [...matches, verdictText(rule, family), `comment "${rule.id}"`].join(' ');
 }
 
-function matchText(match: Match): string {
+function matchText(match: Match, family: TableFamily): string {
   const operator = match.not ? '!= ' : '';
-  if (match.kind === 'lookup') return `${joinFields(match.fields)} ${operator}@${match.set}`;
+  if (match.kind === 'lookup') return `${joinFields(match.fields, family)} ${operator}@${match.set}`;
   const words = match.words.map((word) => quoted(match.field, word));
   const value = words.length === 1 ? words[0] : `{ ${words.join(', ')} }`;
-  return `${FIELDS[match.field]} ${operator}${value}`;
+  return `${fieldText(match.field, family)} ${operator}${value}`;
 }
 
-function verdictText({ verdict }: Rule): string {
+function verdictText({ verdict }: Rule, family: TableFamily): string {
   switch (verdict.kind) {
     case 'accept':
     case 'drop':
@@ -80,9 +100,9 @@ function verdictText({ verdict }: Rule): string {
       return `jump ${verdict.chain}`;
     case 'dnat':
     case 'snat': {
-      // `ip to` is how nft tells that the data have a port as well.
-      const to = verdict.to === 'address-and-port' ? 'ip to' : 'to';
-      return `${verdict.kind} ${to} ${joinFields(verdict.fields)} map @${verdict.map}`;
+      // The family before `to` is how nft tells that the data have a port as well.
+      const to = verdict.to === 'address-and-port' ? `${family} to` : 'to';
+      return `${verdict.kind} ${to} ${joinFields(verdict.fields, family)} map @${verdict.map}`;
     }
   }
 }
@@ -90,4 +110,5 @@ function verdictText({ verdict }: Rule): string {
 const quoted = (field: Field, word: string): string =>
   field === 'iifname' || field === 'oifname' ? `"${word}"` : word;
 const join = (words: readonly string[]): string => words.join(' . ');
-const joinFields = (fields: readonly Field[]): string => join(fields.map((field) => FIELDS[field]));
+const joinFields = (fields: readonly Field[], family: TableFamily): string =>
+  join(fields.map((field) => fieldText(field, family)));

@@ -1,44 +1,101 @@
-import { formatPrefix, type NetnsPath } from '../model/address.ts';
-import type { BridgeNetwork, Endpoint, Network, Sandbox } from '../model/network.ts';
-import type { PublishedPort } from '../model/port.ts';
+import {
+  type Family,
+  familyOf,
+  formatPrefix,
+  type Ip,
+  ipBytes,
+  isAny,
+  type NetnsPath,
+} from '../model/address.ts';
+import {
+  type Addressing,
+  addressesOf,
+  type BridgeNetwork,
+  type Endpoint,
+  familiesOf,
+  type Network,
+  type Sandbox,
+} from '../model/network.ts';
+import type { OpenPort, PortRange, PublishedPort } from '../model/port.ts';
 import { rulesetResource } from './nft-text.ts';
 import type { ElementResource, HostPortResource, NetnsResource, Resource } from './resource.ts';
-import type { SetName } from './rule.ts';
-import { RULESET } from './ruleset.ts';
+import type { SetName, TableFamily } from './rule.ts';
+import { IPV4_RULESET, IPV6_RULESET } from './ruleset.ts';
+import { SPOOF_GUARD } from './spoof-guard.ts';
 
-export const ruleset = rulesetResource(RULESET);
+const RULESETS = [IPV4_RULESET, IPV6_RULESET, SPOOF_GUARD].map(rulesetResource);
 
-const element = (set: SetName, key: string, value?: string): ElementResource => ({
-  kind: 'element',
-  set,
-  key,
-  ...(value === undefined ? {} : { value }),
-});
+/** What of the daemon and its host decides how the model is made into resources. */
+export interface PlanFacts {
+  /** Tables the engine may have (`--iptables`, `--ip6tables`). */
+  readonly tables: ReadonlySet<TableFamily>;
+  /**
+   * The firewall sees traffic inside a bridge, and keeps endpoints apart (`icc=false`); where it does not, the bridge
+   * does. Not always the bridge: with br_netfilter a translated packet to a neighbour is handed on between the ports
+   * too, and would not reach a port that the neighbour publishes.
+   */
+  readonly bridgeFirewall: boolean;
+  /** Published ports may be used by the container's own address from anywhere (`--allow-direct-routing`). */
+  readonly directRouting: boolean;
+}
+
+export const ALL_TABLES: ReadonlySet<TableFamily> = new Set(['ip', 'ip6', 'bridge']);
+
+const tableOf = (family: Family): 'ip' | 'ip6' => (family === 'ipv4' ? 'ip' : 'ip6');
+
+function element(table: TableFamily, set: SetName, key: string, value?: string): ElementResource {
+  return { kind: 'element', table, set, key, ...(value === undefined ? {} : { value }) };
+}
+
+const permitted = (resources: readonly Resource[], { tables }: PlanFacts): readonly Resource[] =>
+  resources.filter((resource) => !('table' in resource) || tables.has(resource.table));
 
 /** What a bridge network is in the kernel. A bridge of the user's (`-b`) has elements, and no device of ours. */
-export function planNetwork(network: BridgeNetwork): readonly Resource[] {
-  const { bridge, gateway, subnet, internal } = network;
+export function planNetwork(network: BridgeNetwork, facts: PlanFacts): readonly Resource[] {
+  const { bridge } = network;
+  const families = familiesOf(network);
+  const addresses = families.filter(({ onBridge }) => onBridge).map(({ gateway }) => gateway);
+  return permitted(
+    [
+      ...(bridge.owned
+        ? [
+            {
+              kind: 'bridge',
+              ifName: bridge.ifName,
+              mac: bridge.mac,
+              mtu: bridge.mtu,
+              addresses,
+              ipv6: network.ipv6 !== undefined,
+              routeLocalnet: true,
+            } as const,
+          ]
+        : []),
+      ...families.flatMap((addressing) => planAddressing(network, addressing)),
+      ...(bridge.owned ? [taken('mac', bridge.mac)] : []),
+      ...addresses.flatMap(({ address }) => guardKeys(address).map(([guarded, key]) => taken(guarded, key))),
+    ],
+    facts,
+  );
+}
+
+function planAddressing(network: BridgeNetwork, addressing: Addressing): readonly ElementResource[] {
+  const { bridge, internal } = network;
+  const { subnet, gatewayMode, egress } = addressing;
+  const table = tableOf(familyOf(subnet.address));
   const name = JSON.stringify(bridge.ifName);
   const prefix = formatPrefix(subnet);
   return [
-    ...(bridge.owned
-      ? [
-          {
-            kind: 'bridge',
-            ifName: bridge.ifName,
-            mac: bridge.mac,
-            mtu: bridge.mtu,
-            addresses: [gateway],
-            routeLocalnet: true,
-          } as const,
-        ]
-      : []),
-    element('bridges', name),
-    element('home', `${prefix} . ${name}`),
-    ...(bridge.icc ? [element('icc', `${name} . ${name}`)] : []),
-    ...(internal ? [element('internal', name)] : []),
-    ...(!internal && bridge.egress.mode === 'masquerade' ? [element('egress_any', prefix)] : []),
-    ...(!internal && bridge.egress.mode === 'snat' ? [element('egress_to', prefix, bridge.egress.to)] : []),
+    element(table, 'bridges', name),
+    element(table, 'home', `${prefix} . ${name}`),
+    ...(bridge.icc ? [element(table, 'icc', `${name} . ${name}`)] : []),
+    ...(internal ? [element(table, 'internal', name)] : []),
+    ...(!internal && egress.mode === 'masquerade' ? [element(table, 'egress_any', prefix)] : []),
+    ...(!internal && egress.mode === 'snat' ? [element(table, 'egress_to', prefix, egress.to)] : []),
+    ...(gatewayMode === 'routed' ? [element(table, 'routed', name)] : []),
+    ...(gatewayMode === 'nat-unprotected' ? [element(table, 'unprotected', name)] : []),
+    ...bridge.trustedInterfaces.map((trusted) =>
+      element(table, 'trusted', `${prefix} . ${JSON.stringify(trusted)}`),
+    ),
   ];
 }
 
@@ -48,86 +105,164 @@ export function planSandbox(sandbox: Sandbox): NetnsResource {
 
 /**
  * An endpoint's veth pair, its published ports and the host ports they hold.
- * @param bridgeFirewall the firewall sees traffic inside a bridge, and keeps endpoints apart (`icc=false`); where it
- * does not, the bridge does. Not always the bridge: with br_netfilter a translated packet to a neighbour is handed on
- * between the ports too, and would not reach a port that the neighbour publishes.
+ * @param siblings the other endpoints of the sandbox
  */
 export function planEndpoint(
   network: BridgeNetwork,
   endpoint: Endpoint,
   netns: NetnsPath,
-  bridgeFirewall = true,
+  facts: PlanFacts,
+  siblings: readonly Endpoint[] = [],
 ): readonly Resource[] {
+  const { ipv4, ipv6 } = endpoint;
+  const addresses = addressesOf(endpoint);
+  return permitted(
+    [
+      ...endpoint.published.flatMap(planHostPorts),
+      {
+        kind: 'veth',
+        hostIfName: endpoint.hostIfName,
+        bridge: network.bridge.ifName,
+        netns,
+        ifName: endpoint.ifName,
+        mac: endpoint.mac,
+        mtu: network.bridge.mtu,
+        addresses: [...addresses, ...endpoint.linkLocal].map(({ address, length }) => ({ address, length })),
+        ipv6: ipv6 !== undefined || endpoint.linkLocal.some(({ address }) => familyOf(address) === 'ipv6'),
+        ...(ipv4?.gateway && { gateway: ipv4.gateway }),
+        ...(ipv6?.gateway && { gateway6: ipv6.gateway }),
+        ...(Object.keys(endpoint.sysctls).length > 0 && { sysctls: endpoint.sysctls }),
+        ...(network.bridge.icc || facts.bridgeFirewall ? {} : { isolated: true }),
+      },
+      ...addresses.flatMap((address) => planAddress(network, endpoint, address.address, facts)),
+      ...planIdentity(endpoint, siblings),
+    ],
+    facts,
+  );
+}
+
+/** All endpoints of one sandbox; those on no bridge network have nothing here. */
+export function planEndpoints(
+  endpoints: readonly Endpoint[],
+  networkOf: (id: string) => BridgeNetwork | undefined,
+  netns: NetnsPath,
+  facts: PlanFacts,
+): readonly Resource[] {
+  return endpoints.flatMap((endpoint) => {
+    const network = networkOf(endpoint.networkId);
+    const siblings = endpoints.filter((other) => other !== endpoint);
+    return network === undefined ? [] : planEndpoint(network, endpoint, netns, facts, siblings);
+  });
+}
+
+function planAddress(
+  network: BridgeNetwork,
+  endpoint: Endpoint,
+  address: Ip,
+  facts: PlanFacts,
+): readonly ElementResource[] {
+  const family = familyOf(address);
+  const table = tableOf(family);
+  const mode = network[family]?.gatewayMode;
+  const guarded = !facts.directRouting && (mode === 'nat' || mode === 'isolated');
+  const published = endpoint.published.filter(({ hostIp }) => familyOf(hostIp) === family);
+  const direct = facts.directRouting || network.bridge.trustedInterfaces.length > 0;
+  const open = [
+    ...endpoint.opened.filter((port) => port.family === family),
+    ...(direct && mode === 'nat'
+      ? published.map(({ protocol, containerPorts }) => ({ protocol, ports: containerPorts }))
+      : []),
+  ];
   return [
-    ...endpoint.published.flatMap(planHostPorts),
-    {
-      kind: 'veth',
-      hostIfName: endpoint.hostIfName,
-      bridge: network.bridge.ifName,
-      netns,
-      ifName: endpoint.ifName,
-      mac: endpoint.mac,
-      mtu: network.bridge.mtu,
-      address: endpoint.address,
-      ...(endpoint.gateway === undefined ? {} : { gateway: endpoint.gateway }),
-      ...(network.bridge.icc || bridgeFirewall ? {} : { isolated: true }),
-    },
-    element('endpoints', endpoint.address.address),
-    ...endpoint.published.flatMap((port) => planPublished(endpoint, port)),
+    ...(guarded ? [element(table, 'endpoints', address)] : []),
+    ...published.flatMap((port) => planPublished(table, address, port)),
+    ...openElements(table, address, open),
+  ];
+}
+
+function openElements(
+  table: TableFamily,
+  address: Ip,
+  open: readonly Pick<OpenPort, 'protocol' | 'ports'>[],
+): readonly ElementResource[] {
+  const keys = open.flatMap(({ protocol, ports }) =>
+    numbers(ports).map((port) => `${address} . ${protocol} . ${port}`),
+  );
+  return [...new Set(keys)].map((key) => element(table, 'open', key));
+}
+
+/** A container may answer on one network with its address of another: that is where its default route leads. */
+function planIdentity(endpoint: Endpoint, siblings: readonly Endpoint[]): readonly ElementResource[] {
+  const keysOf = (of: Endpoint) =>
+    [...addressesOf(of), ...of.linkLocal].flatMap(({ address }) => guardKeys(address));
+  const own = keysOf(endpoint);
+  const port = JSON.stringify(endpoint.hostIfName);
+  const mac = ['mac', endpoint.mac] as const;
+  return [
+    ...[mac, ...own].map(([guarded, key]) => taken(guarded, key)),
+    ...[mac, ...own, ...siblings.flatMap(keysOf)].map(([guarded, key]) =>
+      element('bridge', `holds_${guarded}`, `${port} . ${key}`),
+    ),
+  ];
+}
+
+const taken = (guarded: 'mac' | 'ip' | 'ip6' | 'nd', key: string): ElementResource =>
+  element('bridge', `taken_${guarded}`, key);
+
+function guardKeys(address: Ip): readonly (readonly [guarded: 'ip' | 'ip6' | 'nd', key: string])[] {
+  if (familyOf(address) === 'ipv4') return [['ip', address]];
+  return [
+    ['ip6', address],
+    ['nd', `0x${ipBytes(address).toString('hex')}`],
   ];
 }
 
 /** Exact elements, one a port: nft maps a range only to the same ports, and an interval costs every later change. */
-function planPublished(endpoint: Endpoint, published: PublishedPort): readonly ElementResource[] {
-  return eachPort(published, (host, container) => {
-    const to = `${endpoint.address.address} . ${container}`;
-    return published.hostIp === '0.0.0.0'
-      ? element('pub_any', `${published.protocol} . ${host}`, to)
-      : element('pub_addr', `${published.hostIp} . ${published.protocol} . ${host}`, to);
+function planPublished(
+  table: TableFamily,
+  address: Ip,
+  { hostIp, protocol, hostPorts, containerPorts }: PublishedPort,
+): readonly ElementResource[] {
+  return numbers(hostPorts).map((host, i) => {
+    const to = `${address} . ${containerPorts.first + i}`;
+    return isAny(hostIp)
+      ? element(table, 'pub_any', `${protocol} . ${host}`, to)
+      : element(table, 'pub_addr', `${hostIp} . ${protocol} . ${host}`, to);
   });
 }
 
-function planHostPorts(published: PublishedPort): readonly HostPortResource[] {
-  return eachPort(published, (port) => ({
-    kind: 'host-port',
-    protocol: published.protocol,
-    address: published.hostIp,
-    port,
-  }));
+function planHostPorts({ protocol, hostIp, hostPorts }: PublishedPort): readonly HostPortResource[] {
+  return numbers(hostPorts).map((port) => ({ kind: 'host-port', protocol, address: hostIp, port }));
 }
 
-function eachPort<T>(published: PublishedPort, make: (hostPort: number, containerPort: number) => T): T[] {
-  const { first, last } = published.hostPorts;
-  return Array.from({ length: last - first + 1 }, (_, i) =>
-    make(first + i, published.containerPorts.first + i),
-  );
-}
+const numbers = ({ first, last }: PortRange): readonly number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
 export interface Model {
   readonly networks: readonly Network[];
   readonly sandboxes: readonly Sandbox[];
   readonly endpoints: readonly Endpoint[];
-  readonly bridgeFirewall: boolean;
 }
 
 /** Everything that must be in the kernel, in an order in which it can be made. */
-export function plan(model: Model): readonly Resource[] {
+export function plan(model: Model, facts: PlanFacts): readonly Resource[] {
   const bridges = new Map(
     model.networks.flatMap((network) =>
       network.driver === 'bridge' ? [[network.id, network] as const] : [],
     ),
   );
-  const paths = new Map(model.sandboxes.map((sandbox) => [sandbox.id, sandbox.path]));
+  const sandboxes = new Map<string, Endpoint[]>();
+  for (const endpoint of model.endpoints) {
+    const list = sandboxes.get(endpoint.sandboxId);
+    if (list === undefined) sandboxes.set(endpoint.sandboxId, [endpoint]);
+    else list.push(endpoint);
+  }
   return [
-    ruleset,
-    ...[...bridges.values()].flatMap(planNetwork),
+    ...permitted(RULESETS, facts),
+    ...[...bridges.values()].flatMap((network) => planNetwork(network, facts)),
     ...model.sandboxes.map(planSandbox),
-    ...model.endpoints.flatMap((endpoint) => {
-      const network = bridges.get(endpoint.networkId);
-      const path = paths.get(endpoint.sandboxId);
-      return network === undefined || path === undefined
-        ? []
-        : planEndpoint(network, endpoint, path, model.bridgeFirewall);
-    }),
+    ...model.sandboxes.flatMap(({ id, path }) =>
+      planEndpoints(sandboxes.get(id) ?? [], (networkId) => bridges.get(networkId), path, facts),
+    ),
   ];
 }

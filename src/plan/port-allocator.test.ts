@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIpv4 } from '../model/address.ts';
+import { parseIp } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Port, Protocol, PublishedPort } from '../model/port.ts';
 import { PortAllocator } from './port-allocator.ts';
@@ -16,7 +16,7 @@ const wish = (
   return {
     protocol,
     containerPort: container as Port,
-    hostIp: parseIpv4(ip),
+    hostIps: ip.split('+').map(parseIp),
     ...(host !== undefined && { hostPorts: { first: first as Port, last: last as Port } }),
   };
 };
@@ -93,4 +93,18 @@ test('adopted ports are taken, released ones free', () => {
   assert.throws(() => ports.allocate([wish(80, 8081)]));
   ports.release(before);
   assert.equal(ports.allocate([wish(80, 8081)]).length, 1);
+});
+
+test('a port of both families has one number, free in both', () => {
+  const ports = allocator(50_000, 50_010);
+  ports.allocate([wish(80, 50_000, '::')]);
+  assert.deepEqual(text(ports.allocate([wish(80, undefined, '0.0.0.0+::')])), [
+    '0.0.0.0:50001-50001>80-80/tcp',
+    ':::50001-50001>80-80/tcp',
+  ]);
+  ports.allocate([wish(81, 50_000, '127.0.0.1')]);
+  assert.throws(
+    () => ports.allocate([wish(82, 50_000, '::1')]),
+    taken('Bind for [::1]:50000 failed: port is already allocated'),
+  );
 });

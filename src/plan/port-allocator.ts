@@ -1,23 +1,21 @@
-import type { Ipv4 } from '../model/address.ts';
+import { familyOf, formatSocketAddress, type Ip, isAny } from '../model/address.ts';
 import { EngineError, system } from '../model/errors.ts';
 import type { Port, PortRange, Protocol, PublishedPort } from '../model/port.ts';
 import type { PortWish } from './port-spec.ts';
 
-const ANY = '0.0.0.0';
-
 interface Single {
-  readonly hostIp: Ipv4;
+  readonly hostIp: Ip;
   readonly protocol: Protocol;
   readonly hostPort: number;
   readonly containerPort: number;
 }
 
 /** A host port that a foreign program holds: tried once, not tried again in the same allocation. */
-export type Foreign = (ip: Ipv4, protocol: Protocol, port: number) => boolean;
+export type Foreign = (ip: Ip, protocol: Protocol, port: number) => boolean;
 
 /** The host ports that are published by this engine. */
 export class PortAllocator {
-  readonly #taken = new Map<string, Set<Ipv4>>();
+  readonly #taken = new Map<string, Set<Ip>>();
   readonly #ephemeral: { readonly first: number; readonly last: number };
   /** Next to try, by protocol and address: ports that were just given back are not given out again at once. */
   readonly #next = new Map<string, number>();
@@ -35,13 +33,10 @@ export class PortAllocator {
     try {
       for (const wish of wishes) {
         const hostPort = this.#choose(wish, foreign);
-        this.#add(wish.hostIp, wish.protocol, hostPort);
-        given.push({
-          hostIp: wish.hostIp,
-          protocol: wish.protocol,
-          hostPort,
-          containerPort: wish.containerPort,
-        });
+        for (const hostIp of wish.hostIps) {
+          this.#add(hostIp, wish.protocol, hostPort);
+          given.push({ hostIp, protocol: wish.protocol, hostPort, containerPort: wish.containerPort });
+        }
       }
     } catch (error) {
       for (const port of given) this.#remove(port.hostIp, port.protocol, port.hostPort);
@@ -60,40 +55,45 @@ export class PortAllocator {
   }
 
   #choose(wish: PortWish, foreign: Foreign): number {
-    const { hostIp, protocol, hostPorts } = wish;
-    const free = (port: number): boolean => !this.#conflicts(hostIp, protocol, port);
+    const { hostIps, protocol, hostPorts } = wish;
+    const conflict = (port: number): Ip | undefined =>
+      hostIps.find((ip) => this.#conflicts(ip, protocol, port));
     if (hostPorts !== undefined && hostPorts.first === hostPorts.last) {
-      if (free(hostPorts.first)) return hostPorts.first;
-      throw allocated(hostIp, hostPorts.first);
+      const taken = conflict(hostPorts.first);
+      if (taken === undefined) return hostPorts.first;
+      throw allocated(taken, hostPorts.first);
     }
     const { first, last } = hostPorts ?? this.#ephemeral;
-    const key = `${protocol} ${hostIp}`;
+    const key = `${protocol} ${hostIps.join()}`;
     const start =
       hostPorts === undefined ? Math.max(first, Math.min(this.#next.get(key) ?? first, last)) : first;
     for (let i = 0; i <= last - first; i++) {
       const port = first + ((start - first + i) % (last - first + 1));
-      if (!free(port) || foreign(hostIp, protocol, port)) continue;
+      if (conflict(port) !== undefined || hostIps.some((ip) => foreign(ip, protocol, port))) continue;
       if (hostPorts === undefined) this.#next.set(key, port + 1);
       return port;
     }
-    if (hostPorts !== undefined) throw allocated(hostIp, `${first}-${last}`);
+    if (hostPorts !== undefined) throw allocated(hostIps[0] as Ip, `${first}-${last}`);
     throw new EngineError('SYSTEM', 'all ports are allocated');
   }
 
-  #conflicts(ip: Ipv4, protocol: Protocol, port: number): boolean {
+  #conflicts(ip: Ip, protocol: Protocol, port: number): boolean {
     const holders = this.#taken.get(`${protocol} ${port}`);
     if (holders === undefined) return false;
-    return ip === ANY || holders.has(ANY as Ipv4) || holders.has(ip);
+    const family = familyOf(ip);
+    return [...holders].some(
+      (holder) => holder === ip || (familyOf(holder) === family && (isAny(ip) || isAny(holder))),
+    );
   }
 
-  #add(ip: Ipv4, protocol: Protocol, port: number): void {
+  #add(ip: Ip, protocol: Protocol, port: number): void {
     const key = `${protocol} ${port}`;
     const holders = this.#taken.get(key);
     if (holders === undefined) this.#taken.set(key, new Set([ip]));
     else holders.add(ip);
   }
 
-  #remove(ip: Ipv4, protocol: Protocol, port: number): void {
+  #remove(ip: Ip, protocol: Protocol, port: number): void {
     const key = `${protocol} ${port}`;
     const holders = this.#taken.get(key);
     holders?.delete(ip);
@@ -101,13 +101,13 @@ export class PortAllocator {
   }
 }
 
-function allocated(ip: Ipv4, port: number | string): EngineError {
-  return system(`Bind for ${ip}:${port} failed: port is already allocated`);
+function allocated(ip: Ip, port: number | string): EngineError {
+  return system(`Bind for ${formatSocketAddress(ip, port)} failed: port is already allocated`);
 }
 
 export function forEachPort(
   published: readonly PublishedPort[],
-  body: (ip: Ipv4, protocol: Protocol, hostPort: number, containerPort: number) => void,
+  body: (ip: Ip, protocol: Protocol, hostPort: number, containerPort: number) => void,
 ): void {
   for (const { hostIp, protocol, hostPorts, containerPorts } of published) {
     for (let port = hostPorts.first as number; port <= hostPorts.last; port++) {

@@ -4,11 +4,12 @@ import { parseIpv4 } from '../model/address.ts';
 import { EngineError } from '../model/errors.ts';
 import { type PortBindings, parseContainerPort, parsePortWishes } from './port-spec.ts';
 
-const any = parseIpv4('0.0.0.0');
+const any = { families: ['ipv4'], hostBinding: undefined, networkName: 'lamp' } as const;
+const dual = { ...any, families: ['ipv4', 'ipv6'] } as const;
 const wishes = (bindings: PortBindings, exposed: readonly string[] = [], publishAll = false) =>
   parsePortWishes(bindings, exposed, publishAll, any).map(
-    ({ hostIp, protocol, containerPort, hostPorts }) =>
-      `${hostIp}:${hostPorts === undefined ? '' : `${hostPorts.first}-${hostPorts.last}`}>${containerPort}/${protocol}`,
+    ({ hostIps, protocol, containerPort, hostPorts }) =>
+      `${hostIps.join('+')}:${hostPorts === undefined ? '' : `${hostPorts.first}-${hostPorts.last}`}>${containerPort}/${protocol}`,
   );
 const refused = (status: number, words: RegExp | string) => (error: unknown) =>
   error instanceof EngineError &&
@@ -47,8 +48,13 @@ test('-P publishes what is exposed and not published already', () => {
 });
 
 test('without an address it goes where the network publishes', () => {
-  const [wish] = parsePortWishes({ '80/tcp': [{}] }, [], false, parseIpv4('198.51.100.1'));
-  assert.equal(wish?.hostIp, '198.51.100.1');
+  const hostBinding = parseIpv4('198.51.100.1');
+  const [wish] = parsePortWishes({ '80/tcp': [{}] }, [], false, { ...any, hostBinding });
+  assert.deepEqual(wish?.hostIps, ['198.51.100.1']);
+  const [both] = parsePortWishes({ '80/tcp': [{}] }, [], false, dual);
+  assert.deepEqual(both?.hostIps, ['0.0.0.0', '::']);
+  const [one] = parsePortWishes({ '80/tcp': [{ HostIp: '[::1]' }] }, [], false, dual);
+  assert.deepEqual(one?.hostIps, ['::1']);
 });
 
 test('what is no port is refused', () => {
@@ -58,5 +64,8 @@ test('what is no port is refused', () => {
   for (const HostPort of ['x', '70000', '20-10', '1-2-3', '-5'])
     assert.throws(() => wishes({ '80/tcp': [{ HostPort }] }), refused(400, /^invalid port/), HostPort);
   assert.throws(() => wishes({ '80/tcp': [{ HostIp: '1.2.3' }] }), refused(400, /1\.2\.3/));
-  assert.throws(() => wishes({ '80/tcp': [{ HostIp: '::1' }] }), refused(501, /IPv6/));
+  assert.throws(
+    () => wishes({ '80/tcp': [{ HostIp: '::1' }] }),
+    refused(400, /network lamp has no IPv6 \(create it with --ipv6\)/),
+  );
 });

@@ -1,12 +1,13 @@
-import { type Ipv4, parseIpv4 } from '../model/address.ts';
-import { invalid, notImplemented } from '../model/errors.ts';
+import { ANY_IPV4, ANY_IPV6, type Family, familyOf, type Ip, parseIp } from '../model/address.ts';
+import { invalid } from '../model/errors.ts';
 import { isPort, type Port, type PortRange, type Protocol } from '../model/port.ts';
 
 /** One wish for one container port; `hostPorts` absent: any free one; a range: the first free one of it. */
 export interface PortWish {
   readonly protocol: Protocol;
   readonly containerPort: Port;
-  readonly hostIp: Ipv4;
+  /** At least one; the same host port on all of them. */
+  readonly hostIps: readonly Ip[];
   readonly hostPorts?: PortRange;
 }
 
@@ -36,33 +37,53 @@ function parseHostPorts(text: string): PortRange | undefined {
   return { first: range.first, last: range.last };
 }
 
-/**
- * What a container wants published. @param hostBinding where it goes without an address of its own
- * @throws EngineError INVALID_PARAMETER
- */
+/** What decides where a port goes. */
+export interface PortPlace {
+  /** Families of the network: IPv4 first. */
+  readonly families: readonly Family[];
+  /** Where a port without an address goes; absent or `0.0.0.0`: to every address of the host, of all the families. */
+  readonly hostBinding: Ip | undefined;
+  /** For errors. */
+  readonly networkName: string;
+}
+
+/** What a container wants published. @throws EngineError INVALID_PARAMETER */
 export function parsePortWishes(
   bindings: PortBindings,
   exposed: readonly string[],
   publishAll: boolean,
-  hostBinding: Ipv4,
+  place: PortPlace,
 ): readonly PortWish[] {
   const wishes: PortWish[] = [];
   for (const [key, list] of Object.entries(bindings)) {
     const { port, protocol } = parseContainerPort(key);
     for (const { HostIp: ip = '', HostPort: hostPort = '' } of list?.length ? list : [{}]) {
       const hostPorts = parseHostPorts(hostPort);
-      if (ip.includes(':')) throw notImplemented(`publishing on the IPv6 address ${ip}`);
-      const hostIp = ip === '' ? hostBinding : parseIpv4(ip);
-      wishes.push({ protocol, containerPort: port, hostIp, ...(hostPorts && { hostPorts }) });
+      const hostIps =
+        ip === '' ? defaultIps(place) : [inFamilies(parseIp(ip.replace(/^\[(.*)\]$/, '$1')), place)];
+      wishes.push({ protocol, containerPort: port, hostIps, ...(hostPorts && { hostPorts }) });
     }
   }
   if (publishAll) {
     for (const key of exposed) {
       const { port, protocol } = parseContainerPort(key);
       if (!wishes.some((wish) => wish.containerPort === port && wish.protocol === protocol)) {
-        wishes.push({ protocol, containerPort: port, hostIp: hostBinding });
+        wishes.push({ protocol, containerPort: port, hostIps: defaultIps(place) });
       }
     }
   }
   return wishes.toSorted((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+}
+
+function defaultIps(place: PortPlace): readonly Ip[] {
+  const { hostBinding, families } = place;
+  if (hostBinding !== undefined && hostBinding !== ANY_IPV4) return [inFamilies(hostBinding, place)];
+  return families.map((family) => (family === 'ipv4' ? ANY_IPV4 : ANY_IPV6));
+}
+
+/** Packets are translated within a family only. */
+function inFamilies(ip: Ip, { families, networkName }: PortPlace): Ip {
+  if (families.includes(familyOf(ip))) return ip;
+  const [what, how] = familyOf(ip) === 'ipv6' ? ['IPv6', 'with --ipv6'] : ['IPv4', 'without --ipv4=false'];
+  throw invalid(`cannot publish a port on ${ip}: network ${networkName} has no ${what} (create it ${how})`);
 }

@@ -1,5 +1,7 @@
-import type { IfName, InterfaceAddress, Ipv4, Mac, NetnsPath } from '../model/address.ts';
+import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Mac, NetnsPath } from '../model/address.ts';
+import { formatSocketAddress } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { TableFamily } from './rule.ts';
 
 /**
  * The kernel objects the engine can want. Plan makes them from the model, the kernel observes them, diff compares the
@@ -25,8 +27,13 @@ export interface BridgeResource {
   readonly ifName: IfName;
   readonly mac: Mac;
   readonly mtu: number;
+  /** IPv6 is on when one of them is. */
   readonly addresses: readonly InterfaceAddress[];
-  /** `net.ipv4.conf.<bridge>.route_localnet`: lets 127.0.0.1:PORT be translated to a container behind this bridge. */
+  readonly ipv6: boolean;
+  /**
+   * Lets 127.0.0.1:PORT and [::1]:PORT be translated to a container behind this bridge:
+   * `net.ipv4.conf.<bridge>.route_localnet`, and a local route to ::1 by the bridge for the answers.
+   */
   readonly routeLocalnet: boolean;
 }
 
@@ -39,25 +46,31 @@ export interface VethResource {
   readonly ifName: IfName;
   readonly mac: Mac;
   readonly mtu: number;
-  readonly address: InterfaceAddress;
-  /** Default route inside, when this is the sandbox's gateway endpoint. */
+  readonly addresses: readonly InterfaceAddress[];
+  readonly ipv6: boolean;
+  /** Default routes inside, when this is the sandbox's gateway endpoint. */
   readonly gateway?: Ipv4;
+  readonly gateway6?: Ipv6;
+  /** Of the inner interface, below `/proc/sys`; written, not observed. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** The bridge hands nothing on between isolated ports. */
   readonly isolated?: true;
 }
 
-/** The fixed part of the engine's nftables table: chains, rules, and the empty maps and sets. There is one. */
+/** The fixed part of one of the engine's nftables tables: chains, rules, and the empty maps and sets. One a family. */
 export interface RulesetResource {
   readonly kind: 'ruleset';
+  readonly table: TableFamily;
   /** The whole table in nft syntax, without elements. */
   readonly text: string;
   /** A hash of `text`, kept in the kernel as the table's mark, so that drift is seen without comparing listings. */
   readonly version: string;
 }
 
-/** One element of a map or set of the engine's table. */
+/** One element of a map or set of one of the engine's tables. */
 export interface ElementResource {
   readonly kind: 'element';
+  readonly table: TableFamily;
   readonly set: string;
   /** nft syntax, concatenation parts joined by ` . ` (`tcp . 8080`). */
   readonly key: string;
@@ -69,7 +82,7 @@ export interface ElementResource {
 export interface HostPortResource {
   readonly kind: 'host-port';
   readonly protocol: Protocol;
-  readonly address: Ipv4;
+  readonly address: Ip;
   readonly port: number;
 }
 
@@ -82,11 +95,11 @@ export function resourceKey(r: Resource): string {
     case 'veth':
       return `link ${r.hostIfName}`;
     case 'ruleset':
-      return 'ruleset';
+      return `ruleset ${r.table}`;
     case 'element':
-      return `element ${r.set} ${r.key}`;
+      return `element ${r.table} ${r.set} ${r.key}`;
     case 'host-port':
-      return `host-port ${r.protocol} ${r.address}:${r.port}`;
+      return `host-port ${r.protocol} ${formatSocketAddress(r.address, r.port)}`;
   }
 }
 

@@ -7,8 +7,15 @@ export type Field =
   | 'daddr-type'
   | 'l4proto'
   | 'dport'
+  | 'icmpv6-type'
   | 'ct-state'
-  | 'ct-status';
+  | 'ct-status'
+  | 'ether-saddr'
+  | 'arp-saddr'
+  | 'ip-saddr'
+  | 'ip6-saddr'
+  /** What a neighbour advertisement speaks of (RFC 4861 §4.4). */
+  | 'nd-target';
 
 /** A packet's values are compared with words in the rule itself, or looked up in a set whose elements come and go. */
 export type Match =
@@ -40,7 +47,10 @@ export interface Rule {
   readonly verdict: Verdict;
 }
 
-/** Priorities of netfilter hooks (linux/netfilter_ipv4.h); `mangle` is after connection tracking, before NAT. */
+/**
+ * Priorities of netfilter hooks (linux/netfilter_ipv4.h, the same numbers in IPv6); `mangle` is after connection
+ * tracking, before NAT. In the bridge family -300 is before br_netfilter shows frames to the other families.
+ */
 export const PRIORITIES = { raw: -300, mangle: -150, dstnat: -100, filter: 0, srcnat: 100 } as const;
 
 export interface Chain {
@@ -63,9 +73,25 @@ export type SetName =
   | 'home'
   | 'endpoints'
   | 'egress_any'
-  | 'egress_to';
+  | 'egress_to'
+  | 'trusted'
+  | 'open'
+  | 'unprotected'
+  | 'routed'
+  | GuardSet;
 
-export type KeyType = 'ipv4_addr' | 'inet_proto' | 'inet_service' | 'ifname';
+/** An address or MAC that is somebody's, and by which ports of bridges he may send with it. */
+export type GuardSet = `taken_${'mac' | 'ip' | 'ip6' | 'nd'}` | `holds_${'mac' | 'ip' | 'ip6' | 'nd'}`;
+
+export type KeyType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'ether_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'ifname'
+  /** nft 1.0.6 has no name for it: its type is that of the bytes it is compared with. */
+  | 'nd_target';
 
 export interface SetDefinition {
   readonly name: SetName;
@@ -78,9 +104,11 @@ export interface SetDefinition {
   readonly counter?: true;
 }
 
+/** The families of the engine's tables, each called `gangway`. */
+export type TableFamily = 'ip' | 'ip6' | 'bridge';
+
 export interface Ruleset {
-  /** Family and name: `ip gangway`. */
-  readonly table: string;
+  readonly family: TableFamily;
   readonly sets: readonly SetDefinition[];
   readonly chains: readonly Chain[];
 }

@@ -1,4 +1,4 @@
-import type { Chain, Field, Match, Rule, Ruleset, SetName } from './rule.ts';
+import type { Chain, Field, KeyType, Match, Rule, Ruleset, SetDefinition, SetName } from './rule.ts';
 
 const is = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words });
 const isNot = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words, not: true });
@@ -36,7 +36,18 @@ const toPublished = (id: string): Rule => ({
   verdict: { kind: 'jump', chain: 'published' },
 });
 
-const chains: readonly Chain[] = [
+/** What differs between the two families. */
+interface FamilyWords {
+  readonly loopback: string;
+  readonly icmp: string;
+  readonly address: KeyType;
+}
+const WORDS: Readonly<Record<'ip' | 'ip6', FamilyWords>> = {
+  ip: { loopback: '127.0.0.0/8', icmp: 'icmp', address: 'ipv4_addr' },
+  ip6: { loopback: '::1', icmp: 'ipv6-icmp', address: 'ipv6_addr' },
+};
+
+const chains = ({ loopback, icmp }: FamilyWords): readonly Chain[] => [
   { name: 'published', rules: published },
   {
     // From a subnet to its own bridge: what was translated must come back the same way, the rest is no traffic of ours.
@@ -53,7 +64,7 @@ const chains: readonly Chain[] = [
       // route_localnet on the bridges would let a neighbour of the host reach what listens on 127.0.0.1.
       {
         id: 'loopback-guard',
-        matches: [isNot('iifname', 'lo'), is('daddr', '127.0.0.0/8')],
+        matches: [isNot('iifname', 'lo'), is('daddr', loopback)],
         verdict: drop,
       },
     ],
@@ -62,15 +73,25 @@ const chains: readonly Chain[] = [
     name: 'direct',
     base: { type: 'filter', hook: 'prerouting', priority: 'mangle' },
     rules: [
+      // The cheapest question first: every packet of every connection passes here.
+      { id: 'known', matches: [is('ct-state', 'established', 'related')], verdict: accept },
       // After tracking, so that answers to a network without masquerade pass; before NAT, so that only what was
       // sent to the container's own address is seen.
       {
         id: 'direct-access',
-        // The cheapest question first: every packet of every connection passes here.
         matches: [
-          isNot('ct-state', 'established', 'related'),
           inSet('endpoints', 'daddr'),
           notInSet('home', 'daddr', 'iifname'),
+          notInSet('trusted', 'daddr', 'iifname'),
+        ],
+        verdict: drop,
+      },
+      {
+        id: 'foreign-source',
+        matches: [
+          inSet('bridges', 'iifname'),
+          inSet('endpoints', 'saddr'),
+          notInSet('home', 'saddr', 'iifname'),
         ],
         verdict: drop,
       },
@@ -105,6 +126,13 @@ const chains: readonly Chain[] = [
         matches: [inSet('bridges', 'oifname'), is('ct-status', 'dnat')],
         verdict: accept,
       },
+      {
+        id: 'open-port',
+        matches: [transport, inSet('open', 'daddr', 'l4proto', 'dport')],
+        verdict: accept,
+      },
+      { id: 'open-ping', matches: [is('l4proto', icmp), inSet('routed', 'oifname')], verdict: accept },
+      { id: 'unprotected', matches: [inSet('unprotected', 'oifname')], verdict: accept },
       { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
     ],
   },
@@ -114,7 +142,7 @@ const chains: readonly Chain[] = [
     rules: [
       {
         id: 'from-loopback',
-        matches: [is('saddr', '127.0.0.0/8'), inSet('bridges', 'oifname')],
+        matches: [is('saddr', loopback), inSet('bridges', 'oifname')],
         verdict: masquerade,
       },
       // On the source's subnet, not on interfaces: bridge-nf-call-iptables=1 shows other interfaces here.
@@ -133,36 +161,48 @@ const chains: readonly Chain[] = [
   },
 ];
 
+const sets = ({ address }: FamilyWords): readonly SetDefinition[] => [
+  // `-p 8080:80`
+  {
+    name: 'pub_any',
+    key: ['inet_proto', 'inet_service'],
+    data: [address, 'inet_service'],
+    counter: true,
+  },
+  // `-p 127.0.0.1:8080:80`
+  {
+    name: 'pub_addr',
+    key: [address, 'inet_proto', 'inet_service'],
+    data: [address, 'inet_service'],
+    counter: true,
+  },
+  { name: 'bridges', key: ['ifname'] },
+  { name: 'icc', key: ['ifname', 'ifname'] },
+  { name: 'internal', key: ['ifname'] },
+  // Which subnet lives behind which bridge.
+  { name: 'home', key: [address, 'ifname'], interval: true },
+  { name: 'endpoints', key: [address] },
+  { name: 'egress_any', key: [address], interval: true },
+  { name: 'egress_to', key: [address], data: [address], interval: true },
+  // Subnets whose published ports are reached directly from behind an interface (`trusted_host_interfaces`).
+  { name: 'trusted', key: [address, 'ifname'], interval: true },
+  // Ports that are open on a container's own address (gateway mode `routed`, direct routing).
+  { name: 'open', key: [address, 'inet_proto', 'inet_service'] },
+  { name: 'routed', key: ['ifname'] },
+  // Gateway mode `nat-unprotected`.
+  { name: 'unprotected', key: ['ifname'] },
+];
+
 /**
- * The fixed part of the engine's firewall. Networks, endpoints and ports are elements of its sets and maps, never rules:
- * every packet passes the same few lookups however many there are. No other table is read or changed, and no policy
- * here is other than accept: what is neither from nor to a bridge of ours is left to others.
+ * The fixed part of the engine's firewall, the same in both families. Networks, endpoints and ports are elements of its
+ * sets and maps, never rules: every packet passes the same few lookups however many there are. No other table is read
+ * or changed, and no policy here is other than accept: what is neither from nor to a bridge of ours is left to others.
  */
-export const RULESET: Ruleset = {
-  table: 'ip gangway',
-  sets: [
-    // `-p 8080:80`
-    {
-      name: 'pub_any',
-      key: ['inet_proto', 'inet_service'],
-      data: ['ipv4_addr', 'inet_service'],
-      counter: true,
-    },
-    // `-p 127.0.0.1:8080:80`
-    {
-      name: 'pub_addr',
-      key: ['ipv4_addr', 'inet_proto', 'inet_service'],
-      data: ['ipv4_addr', 'inet_service'],
-      counter: true,
-    },
-    { name: 'bridges', key: ['ifname'] },
-    { name: 'icc', key: ['ifname', 'ifname'] },
-    { name: 'internal', key: ['ifname'] },
-    // Which subnet lives behind which bridge.
-    { name: 'home', key: ['ipv4_addr', 'ifname'], interval: true },
-    { name: 'endpoints', key: ['ipv4_addr'] },
-    { name: 'egress_any', key: ['ipv4_addr'], interval: true },
-    { name: 'egress_to', key: ['ipv4_addr'], data: ['ipv4_addr'], interval: true },
-  ],
-  chains,
-};
+export const ruleset = (family: 'ip' | 'ip6'): Ruleset => ({
+  family,
+  sets: sets(WORDS[family]),
+  chains: chains(WORDS[family]),
+});
+
+export const IPV4_RULESET = ruleset('ip');
+export const IPV6_RULESET = ruleset('ip6');

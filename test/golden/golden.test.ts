@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { endpoint, network, port } from '../../src/explain/example.ts';
-import { formatPrefix, type Ipv4, type NetnsPath } from '../../src/model/address.ts';
+import { formatPrefix, formatSocketAddress, type Ipv4, type NetnsPath } from '../../src/model/address.ts';
 import type { Network, Sandbox } from '../../src/model/network.ts';
 import { nftText } from '../../src/plan/nft-text.ts';
-import { type Model, plan } from '../../src/plan/plan.ts';
+import { ALL_TABLES, type Model, type PlanFacts, plan } from '../../src/plan/plan.ts';
 import type { Resource } from '../../src/plan/resource.ts';
-import { RULESET } from '../../src/plan/ruleset.ts';
+import { IPV4_RULESET, IPV6_RULESET } from '../../src/plan/ruleset.ts';
+import { SPOOF_GUARD } from '../../src/plan/spoof-guard.ts';
 
 /** `UPDATE_GOLDENS=1` writes what is made now; look at the difference before it is committed. */
 function matchesGolden(name: string, made: string): void {
@@ -26,21 +27,26 @@ function line(resource: Resource): string {
       return `bridge ${ifName} ${mac} mtu ${mtu} ${addresses.map(formatPrefix).join(' ')}${local}`;
     }
     case 'veth': {
-      const { hostIfName, bridge, netns, ifName, mac, address, gateway } = resource;
-      const route = gateway === undefined ? '' : ` default via ${gateway}`;
+      const { hostIfName, bridge, netns, ifName, mac, addresses, gateway, gateway6 } = resource;
+      const route = [gateway, gateway6]
+        .map((via) => (via === undefined ? '' : ` default via ${via}`))
+        .join('');
       const isolated = resource.isolated ? ' isolated' : '';
-      return `veth ${hostIfName} in ${bridge}${isolated}; ${ifName} in ${netns} ${mac} ${formatPrefix(address)}${route}`;
+      return `veth ${hostIfName} in ${bridge}${isolated}; ${ifName} in ${netns} ${mac} ${addresses.map(formatPrefix).join(' ')}${route}`;
     }
     case 'ruleset':
-      return 'ruleset';
+      return `ruleset ${resource.table}`;
     case 'element':
-      return `element ${resource.set} { ${resource.key}${resource.value === undefined ? '' : ` : ${resource.value}`} }`;
+      return `element ${resource.table} ${resource.set} { ${resource.key}${resource.value === undefined ? '' : ` : ${resource.value}`} }`;
     case 'host-port':
-      return `host-port ${resource.protocol} ${resource.address}:${resource.port}`;
+      return `host-port ${resource.protocol} ${formatSocketAddress(resource.address, resource.port)}`;
   }
 }
 
-const planned = (model: Model): string => `${plan(model).map(line).join('\n')}\n`;
+const planned = (model: Model, facts: Partial<PlanFacts> = {}): string => {
+  const all = { tables: ALL_TABLES, bridgeFirewall: true, directRouting: false, ...facts };
+  return `${plan(model, all).map(line).join('\n')}\n`;
+};
 
 const sandbox = (name: string): Sandbox => ({
   id: `sandbox-of-${name}`,
@@ -57,7 +63,8 @@ const FIXED: readonly Network[] = (['host', 'null'] as const).map((driver) => ({
   options: {},
 }));
 
-test('the ruleset', () => matchesGolden('ruleset.nft', nftText(RULESET)));
+test('the rulesets', () =>
+  matchesGolden('ruleset.nft', [IPV4_RULESET, IPV6_RULESET, SPOOF_GUARD].map(nftText).join('\n')));
 
 test('published ports: on any address, on one, a range, a range that is shifted', () => {
   const bridge = network({ name: 'bridge', subnet: '172.17.0.0', bridge: 'docker0' });
@@ -72,7 +79,6 @@ test('published ports: on any address, on one, a range, a range that is shifted'
     networks: [bridge, ...FIXED],
     sandboxes: [sandbox('web')],
     endpoints: [web],
-    bridgeFirewall: true,
   };
   matchesGolden('published-ports.txt', planned(model));
 });
@@ -94,6 +100,6 @@ test('networks: without icc, internal, with an address of its own on the way out
   const endpoints = quiet === undefined ? [] : [endpoint(quiet, 'mute', '172.18.0.2', [])];
   matchesGolden(
     'networks.txt',
-    planned({ networks, sandboxes: [sandbox('mute')], endpoints, bridgeFirewall: false }),
+    planned({ networks, sandboxes: [sandbox('mute')], endpoints }, { bridgeFirewall: false }),
   );
 });

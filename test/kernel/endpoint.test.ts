@@ -40,7 +40,7 @@ const byKey = (resources: readonly Resource[]) =>
 const withoutText = (resources: readonly Resource[]) =>
   byKey(resources.map((resource) => (resource.kind === 'ruleset' ? { ...resource, text: '' } : resource)));
 
-kernel.enableForwarding();
+kernel.enableForwarding('ipv4');
 kernel.apply(all.map(create));
 const server = await serve(a.path, '0.0.0.0', 80);
 after(() => {
@@ -88,7 +88,7 @@ test('a namespace is left whatever the body does', () => {
       }),
     RangeError,
   );
-  assert.deepEqual(kernel.host().localAddresses.toSorted(), ['10.88.0.1', '127.0.0.1']);
+  assert.deepEqual(kernel.host().localAddresses.toSorted(), ['10.88.0.1', '127.0.0.1', '::1']);
   assert.deepEqual(readdirSync('/sys/class/net'), before);
 });
 
@@ -97,7 +97,7 @@ test('a ruleset is replaced without losing an element, in one transaction', asyn
   kernel.apply([{ op: 'replace', before: ruleset, resource: newer }]);
   assert.equal(await call(host, '127.0.0.1', 8080), '10.88.0.1');
   const observed = withoutText(kernel.observe());
-  assert.deepEqual(observed, { ...withoutText(all), ruleset: { ...newer, text: '' } });
+  assert.deepEqual(observed, { ...withoutText(all), 'ruleset ip': { ...newer, text: '' } });
   kernel.apply([{ op: 'replace', before: newer, resource: ruleset }]);
 });
 

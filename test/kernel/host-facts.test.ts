@@ -8,7 +8,7 @@ after(() => kernel.close());
 
 test('a host without a network has the loopback and the default MTU', () => {
   const facts = kernel.host();
-  assert.deepEqual(facts.localAddresses, ['127.0.0.1']);
+  assert.deepEqual(facts.localAddresses, ['127.0.0.1', '::1']);
   assert.equal(facts.uplinkMtu, 1500);
   const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
     .split(/\s+/)
@@ -22,14 +22,27 @@ test('addresses and on-link routes are used prefixes, ours and routes by a gatew
   ip('link set up0 mtu 1400 up');
   ip('link set up1 up');
   ip('address add 192.0.2.7/24 dev up0');
+  ip('address add 2001:db8::7/64 dev up0 nodad');
   ip('route add 198.51.100.0/24 dev up0');
   ip('route add 203.0.113.0/24 via 192.0.2.1');
   ip('route add default via 192.0.2.1');
   kernel.apply([create(bridge)]);
   const facts = kernel.host();
   const used = facts.usedPrefixes.map((prefix) => `${prefix.address}/${prefix.length}`);
-  assert.deepEqual(used.toSorted(), ['127.0.0.1/8', '192.0.2.7/24', '198.51.100.0/24']);
-  assert.deepEqual(facts.localAddresses.toSorted(), ['10.88.0.1', '127.0.0.1', '192.0.2.7']);
+  assert.deepEqual(used.toSorted(), [
+    '127.0.0.1/8',
+    '192.0.2.7/24',
+    '198.51.100.0/24',
+    '2001:db8::7/64',
+    '::1/128',
+  ]);
+  assert.deepEqual(facts.localAddresses.toSorted(), [
+    '10.88.0.1',
+    '127.0.0.1',
+    '192.0.2.7',
+    '2001:db8::7',
+    '::1',
+  ]);
   assert.equal(facts.uplinkMtu, 1400);
   kernel.apply([remove(bridge)]);
   ip('link delete up0');
@@ -42,12 +55,14 @@ test('a link without our mark is not observed', () => {
 });
 
 test('forwarding is switched on', () => {
-  kernel.enableForwarding();
+  kernel.enableForwarding('ipv4');
   assert.equal(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8').trim(), '1');
 });
 
 test('elements of every type we use are listed as they were written', () => {
   const text = `table ip gangway {
+    set taken_nd { typeof @th,64,128; }
+    set holds_nd { typeof iifname . @th,64,128; }
     set subnets { type ipv4_addr; flags interval; }
     set pairs { type ifname . ifname; }
     map addresses { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
@@ -60,6 +75,8 @@ test('elements of every type we use are listed as they were written', () => {
     element('subnets', '10.9.1.0/24'),
     element('subnets', '10.9.9.9'),
     element('subnets', '10.10.0.0/16'),
+    element('taken_nd', '0xfd000000000000000000000000000001'),
+    element('holds_nd', '"veth1" . 0xfd000000000000000000000000000001'),
     element('pairs', '"br-0123456789ab" . "docker0"'),
     element('addresses', '127.0.0.1 . tcp . 9500', '10.9.1.2 . 80'),
     element('addresses', '192.0.2.1 . sctp . 443', '10.9.1.2 . 65535'),

@@ -7,13 +7,12 @@ import { pino } from 'pino';
 import { loadConfig } from '../../src/daemon/configuration.ts';
 import type { NetworkConfig } from '../../src/engine/config.ts';
 import { EventBus } from '../../src/engine/events.ts';
-import { parseNetworkRequest } from '../../src/engine/network/network-request.ts';
 import { Networks } from '../../src/engine/network/networks.ts';
 import { Store } from '../../src/engine/store.ts';
 import { EngineError } from '../../src/model/errors.ts';
 import type { Endpoint } from '../../src/model/network.ts';
 import { diff } from '../../src/plan/diff.ts';
-import { RULESET } from '../../src/plan/ruleset.ts';
+import { TABLE_NAME } from '../../src/plan/nft-text.ts';
 import { call, create, host, kernel, netns, netnsDirectory, serve } from './stage.ts';
 
 /** The host on its LAN, and somebody else there. */
@@ -72,14 +71,10 @@ const fails = (words: RegExp | string) => (error: unknown) =>
   error instanceof EngineError &&
   (typeof words === 'string' ? error.message === words : words.test(error.message));
 
-networks.create(parseNetworkRequest({ Name: 'other' }));
-networks.create(
-  parseNetworkRequest({ Name: 'quiet', Options: { 'com.docker.network.bridge.enable_icc': 'false' } }),
-);
-networks.create(parseNetworkRequest({ Name: 'vault', Internal: true }));
-networks.create(
-  parseNetworkRequest({ Name: 'chosen', Options: { 'com.docker.network.host_ipv4': '198.51.100.2' } }),
-);
+networks.create({ Name: 'other' });
+networks.create({ Name: 'quiet', Options: { 'com.docker.network.bridge.enable_icc': 'false' } });
+networks.create({ Name: 'vault', Internal: true });
+networks.create({ Name: 'chosen', Options: { 'com.docker.network.host_ipv4': '198.51.100.2' } });
 const web = run('web', 'bridge', {
   '80/tcp': [{ HostPort: '8080' }, { HostIp: '198.51.100.2', HostPort: '8081' }],
   '81/tcp': [{ HostIp: '127.0.0.1', HostPort: '8082' }],
@@ -91,7 +86,7 @@ const q2 = run('q2', 'quiet');
 const v1 = run('v1', 'vault');
 run('v2', 'vault');
 run('c1', 'chosen');
-const address = (endpoint: Endpoint): string => endpoint.address.address;
+const address = (endpoint: Endpoint): string => endpoint.ipv4?.address ?? '';
 const servers = await Promise.all([
   serve(inside('web'), '0.0.0.0', 80),
   serve(inside('web'), '0.0.0.0', 81),
@@ -112,7 +107,7 @@ after(() => {
       .map(({ kind }) => kind)
       .filter((kind) => kind !== 'element')
       .toSorted(),
-    ['bridge', 'ruleset'],
+    ['bridge', 'ruleset', 'ruleset', 'ruleset'],
     'nothing is left but docker0 and the rules',
   );
   kernel.close();
@@ -196,12 +191,12 @@ test('a restart changes nothing in the kernel', () => {
   networks = start();
   networks.reconcile(() => true);
   assert.deepEqual(diff(kernel.observe(), before), []);
-  assert.equal(networks.endpoints('web')[0]?.address.address, address(web));
+  assert.equal(networks.endpoints('web')[0]?.ipv4?.address, address(web));
 });
 
 test('what others destroyed, and what a crash left behind, is put right', async () => {
   ip('link del docker0');
-  execFileSync('nft', ['delete', 'table', 'ip', RULESET.table.slice(3)]);
+  execFileSync('nft', ['delete', 'table', 'ip', TABLE_NAME]);
   assert.notEqual(await call(outside.path, HOST, 8080).catch(() => 'no'), CLIENT);
   // In the store, not yet in the kernel; and in the kernel, not in the store.
   store.collection<object>('sandboxes').put('f'.repeat(64), {

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import * as libc from '../../src/kernel/libc.ts';
 import { LinuxKernel } from '../../src/kernel/linux-kernel.ts';
 import { mount, unmount } from '../../src/kernel/mount.ts';
-import { ipv4 } from '../../src/kernel/netlink.ts';
 import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
-import { type NetnsPath, parseIfName, parseIpv4, parseMac } from '../../src/model/address.ts';
+import { socketAddress } from '../../src/kernel/socket-address.ts';
+import { type NetnsPath, parseIfName, parseIp, parseIpv4, parseMac } from '../../src/model/address.ts';
 import type { Change, NetnsResource, Resource, VethResource } from '../../src/plan/resource.ts';
 
 // The test's process is its own: what it makes ends with it.
@@ -42,6 +42,7 @@ export const bridge = {
   mac: parseMac('02:42:0a:58:00:01'),
   mtu: 1500,
   addresses: [{ address: parseIpv4('10.88.0.1'), length: 24 }],
+  ipv6: false,
   routeLocalnet: true,
 } as const satisfies Resource;
 
@@ -59,7 +60,8 @@ export function veth(n: number, sandbox: NetnsResource): VethResource {
     ifName: parseIfName('eth0'),
     mac: parseMac(`02:42:0a:58:00:${n.toString(16).padStart(2, '0')}`),
     mtu: 1500,
-    address: { address: parseIpv4(`10.88.0.${n}`), length: 24 },
+    addresses: [{ address: parseIpv4(`10.88.0.${n}`), length: 24 }],
+    ipv6: false,
     gateway: parseIpv4('10.88.0.1'),
   };
 }
@@ -67,20 +69,12 @@ export function veth(n: number, sandbox: NetnsResource): VethResource {
 const inside = <T>(where: NetnsPath | undefined, body: () => T): T =>
   where === undefined ? body() : (kernel.inNetns(where, body as () => never) as T);
 
-function socketAddress(address: string, port: number): Buffer {
-  const result = Buffer.alloc(16);
-  result.writeUInt16LE(libc.AF_INET, 0);
-  result.writeUInt16BE(port, 2);
-  result.set(ipv4(address), 4);
-  return result;
-}
-
 /** A TCP server that says who called, and ends the connection. */
 export async function serve(where: NetnsPath | undefined, address: string, port: number): Promise<Server> {
   const fd = inside(where, () => {
     const made = libc.socket(libc.AF_INET, libc.SOCK_STREAM, libc.IPPROTO_TCP);
     libc.setSocketOption(made, libc.SOL_SOCKET, libc.SO_REUSEADDR, Buffer.from([1, 0, 0, 0]));
-    libc.bind(made, socketAddress(address, port));
+    libc.bind(made, socketAddress(parseIp(address), port));
     libc.listen(made, 16);
     return made;
   });
@@ -112,6 +106,7 @@ export function call(where: NetnsPath | undefined, address: string, port: number
 /** A ruleset with what published ports need, enough to prove the kernel side. */
 export const ruleset = {
   kind: 'ruleset',
+  table: 'ip',
   version: 'a1',
   text: `table ip gangway {
   map pub_any { type inet_proto . inet_service : ipv4_addr . inet_service; counter; }
@@ -135,6 +130,7 @@ export const ruleset = {
 
 export const element = (set: string, key: string, value?: string): Resource => ({
   kind: 'element',
+  table: 'ip',
   set,
   key,
   ...(value === undefined ? {} : { value }),

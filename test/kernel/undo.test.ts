@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { forget, touches } from '../../src/kernel/conntrack.ts';
 import { KernelError } from '../../src/kernel/kernel.ts';
 import { mount, unmount } from '../../src/kernel/mount.ts';
-import { parseIpv4 } from '../../src/model/address.ts';
+import { parseIp, parseIpv4 } from '../../src/model/address.ts';
 import type { Resource } from '../../src/plan/resource.ts';
 import {
   bridge,
@@ -169,18 +169,18 @@ test('connections of an address that is gone are forgotten, and only those', asy
       .filter((r) => r.kind !== 'veth' || r.hostIfName === 'vethtest2')
       .map(create),
   );
-  kernel.enableForwarding();
+  kernel.enableForwarding('ipv4');
   const server = await serve(sandbox.path, '0.0.0.0', 80);
   assert.equal(await call(host, '10.88.0.1', 6000), '10.88.0.1');
   const other = await serve(host, '127.0.0.1', 81);
   assert.equal(await call(host, '127.0.0.1', 81), '127.0.0.1');
   other.close();
-  assert.equal(await forget(touches('10.88.0.77')), 0);
-  assert.ok((await forget(touches('10.88.0.2'))) > 0);
-  assert.equal(await forget(touches('10.88.0.2')), 0);
-  assert.ok((await forget(touches('127.0.0.1'))) > 0);
-  kernel.forgetConnections('10.88.0.2');
-  kernel.forgetPublished('udp', { first: 6000, last: 6000 }, '10.88.0.2');
+  assert.equal(await forget(touches(parseIp('10.88.0.77'))), 0);
+  assert.ok((await forget(touches(parseIp('10.88.0.2')))) > 0);
+  assert.equal(await forget(touches(parseIp('10.88.0.2'))), 0);
+  assert.ok((await forget(touches(parseIp('127.0.0.1')))) > 0);
+  kernel.forgetConnections(parseIp('10.88.0.2'));
+  kernel.forgetPublished('udp', { first: 6000, last: 6000 }, parseIp('10.88.0.2'));
   server.close();
   assert.deepEqual(kernel.tearDown(removeAll([...base, ...endpoint])), []);
   nothingLeft();

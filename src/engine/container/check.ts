@@ -1,13 +1,13 @@
 import { availableParallelism } from 'node:os';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@docker/node-sdk';
-import type { Ipv4 } from '../../model/address.ts';
+import { FAMILIES } from '../../model/address.ts';
 import { invalid } from '../../model/errors.ts';
 import { parsePortWishes } from '../../plan/port-spec.ts';
+import { checkEndpointSettings } from '../network/endpoint-options.ts';
 import { networkMode } from './container.ts';
 import { refuseEndpoint, refuseHostConfig } from './not-there-yet.ts';
 import { parseSignal } from './signal.ts';
 
-const ANY_ADDRESS = '0.0.0.0' as Ipv4;
 const MINIMUM_MEMORY = 6 * 1024 * 1024;
 const RUNTIMES = ['runc', 'io.containerd.runc.v2'];
 
@@ -25,8 +25,16 @@ export function checkContainer(
   checkNetworkMode(config, hostConfig, networks);
   checkModes(hostConfig);
   refuseHostConfig(hostConfig);
-  for (const settings of Object.values(networks)) refuseEndpoint(settings);
-  parsePortWishes(hostConfig.PortBindings ?? {}, [], false, ANY_ADDRESS);
+  for (const settings of Object.values(networks)) {
+    refuseEndpoint(settings);
+    checkEndpointSettings(settings);
+  }
+  // Which families there are is known when it is connected.
+  parsePortWishes(hostConfig.PortBindings ?? {}, [], false, {
+    families: FAMILIES,
+    hostBinding: undefined,
+    networkName: '',
+  });
   const warnings = checkResources(hostConfig);
   if (networkMode(hostConfig).kind === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');

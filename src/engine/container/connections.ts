@@ -1,6 +1,7 @@
 import type { EndpointSettings } from '@docker/node-sdk';
 import { EngineError, forbidden, invalid, system } from '../../model/errors.ts';
 import type { Endpoint, Network } from '../../model/network.ts';
+import { checkEndpointSettings } from '../network/endpoint-options.ts';
 import { type Container, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { refuseEndpoint } from './not-there-yet.ts';
@@ -21,6 +22,7 @@ export class ContainerConnections {
   /** @throws EngineError in Docker's words */
   async connect(ref: string, network: Network, settings: EndpointSettings): Promise<void> {
     refuseEndpoint(settings);
+    checkEndpointSettings(settings);
     const { containers } = this.#lifecycle;
     const { id } = containers.lookUp(ref);
     await containers.locked(id, async () => {

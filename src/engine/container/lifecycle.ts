@@ -311,6 +311,7 @@ export class Lifecycle {
     this.#platform.store.transaction(() => {
       this.garbage.add(id, taskGone);
       this.containers.forget(id);
+      this.#platform.networking.forget(id);
     });
     this.#live.forget(id);
     if (options.volumes) {

@@ -15,8 +15,4 @@ export function refuseHostConfig(hostConfig: HostConfig): void {
 /** @throws EngineError NOT_IMPLEMENTED */
 export function refuseEndpoint(settings: EndpointSettings): void {
   if ((settings.Links ?? []).length > 0) throw notImplemented('linking containers on a network (--link)');
-  if (settings.IPAMConfig?.IPv6Address) throw notImplemented('an IPv6 address (--ip6)');
-  if ((settings.IPAMConfig?.LinkLocalIPs ?? []).length > 0) throw notImplemented('--link-local-ip');
-  const [option] = Object.keys(settings.DriverOpts ?? {});
-  if (option !== undefined) throw notImplemented(`the endpoint option ${option}`);
 }

@@ -1,9 +1,10 @@
 import { HostPortTaken, KernelError } from '../../kernel/kernel.ts';
-import type { Ipv4 } from '../../model/address.ts';
+import { type Family, familyOf, formatSocketAddress } from '../../model/address.ts';
 import { EngineError, system } from '../../model/errors.ts';
 import type { PublishedPort } from '../../model/port.ts';
 import type { HostPortResource } from '../../plan/resource.ts';
 import type { AttachRequest } from '../networking.ts';
+import type { Addresses } from './address-book.ts';
 
 export function externalConnectivity(
   request: AttachRequest,
@@ -24,10 +25,10 @@ export function attachError(
   request: AttachRequest,
   endpointId: string,
   published: readonly PublishedPort[],
-  address: Ipv4,
+  addresses: Addresses,
 ): unknown {
   if (error instanceof KernelError && error.resource?.kind === 'host-port') {
-    const words = bindWords(error.resource, published, address, error.errno);
+    const words = bindWords(error.resource, published, addresses, error.errno);
     const refused = externalConnectivity(request, endpointId, words);
     return error instanceof HostPortTaken
       ? new HostPortTaken(error.message, error.errno, error.resource, { cause: refused })
@@ -45,7 +46,7 @@ export function attachError(
 function bindWords(
   held: HostPortResource,
   published: readonly PublishedPort[],
-  address: Ipv4,
+  addresses: Addresses,
   errno: string,
 ): string {
   const { port, protocol } = held;
@@ -57,7 +58,9 @@ function bindWords(
       port <= each.hostPorts.last,
   );
   const inside = ports === undefined ? port : ports.containerPorts.first + port - ports.hostPorts.first;
-  return `failed to bind host port for ${held.address}:${port}:${address}:${inside}/${protocol}: ${errnoWords(errno)}`;
+  const family: Family = familyOf(held.address);
+  const to = formatSocketAddress(addresses[family]?.address ?? '', inside);
+  return `failed to bind host port for ${formatSocketAddress(held.address, port)}:${to}/${protocol}: ${errnoWords(errno)}`;
 }
 
 function errnoWords(errno: string): string {

@@ -5,7 +5,13 @@ import type { View } from '../../dns/resolver.ts';
 import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { parseIpv4 } from '../../model/address.ts';
-import type { BridgeNetwork, Network, Sandbox } from '../../model/network.ts';
+import {
+  addressesOf,
+  type BridgeNetwork,
+  familiesOf,
+  type Network,
+  type Sandbox,
+} from '../../model/network.ts';
 import { hostResolvConf } from './host-resolv-conf.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { SandboxTable } from './sandbox-table.ts';
@@ -86,7 +92,7 @@ export class ContainerNames {
       endpointId: endpoint.id,
       networkId: network.id,
       networkName: network.name,
-      address: endpoint.address.address,
+      addresses: addressesOf(endpoint).map(({ address }) => address),
       names: dnsNames(endpoint),
     });
   }
@@ -94,11 +100,13 @@ export class ContainerNames {
   #view(sandbox: Sandbox): View {
     const endpoints = this.#table.endpoints(sandbox.id);
     const networks = endpoints.map((endpoint) => this.#registry.get(endpoint.networkId)).filter(hasNames);
-    const wayOut = endpoints.some((endpoint) => endpoint.gateway !== undefined);
-    const [gateway] = networks.map((network) => network.gateway.address);
+    const wayOut = endpoints.some((endpoint) =>
+      addressesOf(endpoint).some(({ gateway }) => gateway !== undefined),
+    );
+    const [first] = networks;
     return {
       networkIds: networks.map((network) => network.id),
-      gateway,
+      gateways: first === undefined ? [] : familiesOf(first).map(({ gateway }) => gateway.address),
       upstreams: wayOut ? this.#upstreams(sandbox) : undefined,
     };
   }
@@ -110,9 +118,9 @@ export class ContainerNames {
     if (own === undefined) {
       own = new Upstreams(
         given,
-        exchangeBy(() => {
-          const socket = createSocket('udp4');
-          socket.bind({ fd: this.#kernel.datagramInside(sandbox.path) });
+        exchangeBy((family) => {
+          const socket = createSocket(family === 'ipv4' ? 'udp4' : 'udp6');
+          socket.bind({ fd: this.#kernel.datagramInside(sandbox.path, family) });
           return socket;
         }),
       );
@@ -134,8 +142,7 @@ class HostUpstreams {
     const now = performance.now();
     if (now - this.#lookedAt < LOOK_EVERY_MS) return this.#upstreams;
     this.#lookedAt = now;
-    // Our resolver asks by IPv4 only.
-    const servers = hostResolvConf().conf.nameservers.filter((server) => !server.includes(':'));
+    const servers = hostResolvConf().conf.nameservers;
     // The same servers keep what is known of their health.
     const made = new Upstreams(servers, hostExchange);
     if (made.servers.join() !== this.#upstreams.servers.join()) this.#upstreams = made;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { HostPortTaken, type Kernel } from '../../kernel/kernel.ts';
-import { type IfName, parseIpv4, parseMac } from '../../model/address.ts';
-import { forbidden } from '../../model/errors.ts';
-import type { BridgeNetwork, Network, Sandbox } from '../../model/network.ts';
-import type { PublishedPort } from '../../model/port.ts';
+import { FAMILIES, type Family, familyOf, type IfName, parseIp, parseMac } from '../../model/address.ts';
+import { forbidden, invalid } from '../../model/errors.ts';
+import { addressesOf, type BridgeNetwork, type Sandbox } from '../../model/network.ts';
+import type { OpenPort, PortRange, PublishedPort } from '../../model/port.ts';
 import { diff } from '../../plan/diff.ts';
-import { planEndpoint, planSandbox } from '../../plan/plan.ts';
+import { type PlanFacts, planEndpoints, planSandbox } from '../../plan/plan.ts';
 import { PortAllocator } from '../../plan/port-allocator.ts';
 import { type PortWish, parsePortWishes } from '../../plan/port-spec.ts';
 import type { Resource } from '../../plan/resource.ts';
@@ -15,7 +15,8 @@ import type { AttachRequest } from '../networking.ts';
 import { attachError } from './bind-error.ts';
 import type { ContainerNames } from './container-names.ts';
 import { endpointMac, newId } from './default-networks.ts';
-import { bestGateway } from './gateway-order.ts';
+import { parseEndpointOptions } from './endpoint-options.ts';
+import { bestGateway, distribute } from './gateway-order.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { SandboxTable } from './sandbox-table.ts';
 import type { EndpointRecord } from './settings.ts';
@@ -27,21 +28,21 @@ export interface EndpointsOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly names: ContainerNames;
+  readonly facts: PlanFacts;
 }
 
 /** dockerd gives up after as many host ports that others hold (libnetwork portmapper). */
 const EPHEMERAL_TRIES = 10;
 
-/** Making and removing endpoints, and handing the default route and the published ports from one to another. */
+/** Making and removing endpoints, and handing default routes and published ports from one to another. */
 export class Endpoints {
-  /** What planning needs to know of the host (HostFacts.bridgeFirewall). */
-  readonly bridgeFirewall: boolean;
   readonly #log: Logger;
   readonly #events: EventBus;
   readonly #kernel: Kernel;
   readonly #registry: NetworkRegistry;
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
+  readonly #facts: PlanFacts;
   readonly #ports: PortAllocator;
 
   constructor(options: EndpointsOptions) {
@@ -51,11 +52,10 @@ export class Endpoints {
     this.#registry = options.registry;
     this.#table = options.table;
     this.#names = options.names;
-    const host = options.kernel.host();
-    this.bridgeFirewall = host.bridgeFirewall;
-    this.#ports = new PortAllocator(host.ephemeralPorts);
+    this.#facts = options.facts;
+    this.#ports = new PortAllocator(options.kernel.host().ephemeralPorts);
     for (const endpoint of this.#table.allEndpoints()) {
-      this.#registry.adoptAddress(endpoint.networkId, endpoint.address.address);
+      this.#registry.adoptAddresses(endpoint);
       this.#ports.adopt(endpoint.published);
     }
   }
@@ -76,7 +76,7 @@ export class Endpoints {
         if (!(error instanceof HostPortTaken) || error.resource?.kind !== 'host-port') throw error;
         const { address, protocol, port } = error.resource;
         const key = `${address} ${protocol} ${port}`;
-        const fixed = wishesOf(request, network).some(
+        const fixed = wishesOf(request, network, siblings).some(
           ({ hostPorts }) => hostPorts?.first === port && hostPorts.last === port,
         );
         if (fixed || attempt >= EPHEMERAL_TRIES || foreign.has(key)) throw error.cause;
@@ -93,56 +93,94 @@ export class Endpoints {
     foreign: ReadonlySet<string>,
   ): EndpointRecord {
     const id = newId();
-    const holder = siblings.find((endpoint) => endpoint.gateway !== undefined);
-    const carriesDefault =
-      bestGateway([...this.#candidates(siblings), { network, endpoint: request }])?.endpoint === request;
-    // What is published already moves over as it is.
-    const moved = carriesDefault ? (holder?.published ?? []) : [];
-    const wishes = carriesDefault && holder === undefined ? wishesOf(request, network) : [];
-    const wanted = request.settings.IPAMConfig?.IPv4Address;
-    const address = this.#registry.takeAddress(network, wanted ? parseIpv4(wanted) : undefined);
+    const addresses = this.#takeAddresses(request, network);
     let published: readonly PublishedPort[] = [];
     try {
-      published = this.#ports.allocate(wishes, (ip, protocol, port) =>
-        foreign.has(`${ip} ${protocol} ${port}`),
-      );
-      const endpoint: EndpointRecord = {
+      const options = parseEndpointOptions(request.settings);
+      const ifName = chooseIfName(siblings, network, options.ifName);
+      const bare: EndpointRecord = {
         id,
         networkId: network.id,
         sandboxId: sandbox.id,
         containerId: request.containerId,
         containerName: request.containerName,
         hostname: request.hostname,
-        mac: request.settings.MacAddress ? parseMac(request.settings.MacAddress) : endpointMac(address),
-        address: { address, length: network.subnet.length },
+        mac: request.settings.MacAddress
+          ? parseMac(request.settings.MacAddress)
+          : endpointMac(addresses.ipv4?.address),
+        ...addresses,
+        linkLocal: options.linkLocal,
+        sysctls: Object.fromEntries(
+          Object.entries(options.sysctls).map(([name, value]) => [name.replace('IFNAME', ifName), value]),
+        ),
         hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
-        ifName: freeIfName(siblings),
-        ...(carriesDefault && { gateway: gatewayAddress(network) }),
+        ifName,
         aliases: request.settings.Aliases ?? [],
-        published: [...moved, ...published],
+        published: [],
+        opened: [],
         exposed: request.exposedPorts,
         settings: request.settings,
       };
-      const before = carriesDefault && holder !== undefined ? [holder] : [];
-      const after = [...before.map(withoutGateway), endpoint];
-      this.#table.putEndpoints(after);
-      this.#kernel.apply(diff(this.#planned(sandbox, after), this.#planned(sandbox, before)));
-      this.#attached(endpoint, network);
-      return endpoint;
+      const candidates = [...this.#candidates(siblings), { network, endpoint: bare }];
+      const wishes = this.#newWishes(request, network, siblings, candidates);
+      published = this.#ports.allocate(wishes.translated, (ip, protocol, port) =>
+        foreign.has(`${ip} ${protocol} ${port}`),
+      );
+      const after = distribute(candidates, {
+        published: [...siblings.flatMap((endpoint) => endpoint.published), ...published],
+        opened: [...siblings.flatMap((endpoint) => endpoint.opened), ...wishes.opened],
+      });
+      this.#table.setEndpoints(sandbox.id, after);
+      this.#kernel.apply(diff(this.#planned(sandbox, after), this.#planned(sandbox, siblings)));
+      return this.#attached(after.at(-1) ?? bare, network);
     } catch (error) {
-      this.#undoAttach(sandbox, id, holder);
+      this.#table.setEndpoints(sandbox.id, siblings);
       this.#ports.release(published);
-      this.#registry.releaseAddress(network.id, address);
-      throw attachError(error, request, id, published, address);
+      this.#registry.releaseAddresses(network.id, addresses);
+      throw attachError(error, request, id, published, addresses);
     }
   }
 
-  #undoAttach(sandbox: Sandbox, id: string, holder: EndpointRecord | undefined): void {
-    const made = this.#table.endpoints(sandbox.id).filter((endpoint) => endpoint.id === id);
-    if (made.length > 0) this.#table.remove(sandbox, made, false, holder);
+  #takeAddresses(request: AttachRequest, network: BridgeNetwork): Pick<EndpointRecord, Family> {
+    const wanted = {
+      ipv4: request.settings.IPAMConfig?.IPv4Address,
+      ipv6: request.settings.IPAMConfig?.IPv6Address,
+    };
+    return this.#registry.takeAddresses(network, request.containerId, {
+      ...(wanted.ipv4 && { ipv4: parseIp(wanted.ipv4) }),
+      ...(wanted.ipv6 && { ipv6: parseIp(wanted.ipv6) }),
+    });
   }
 
-  #attached(endpoint: EndpointRecord, network: BridgeNetwork): void {
+  /** Ports go out by the default route: only what comes with the first one of a family is published anew. */
+  #newWishes(
+    request: AttachRequest,
+    network: BridgeNetwork,
+    siblings: readonly EndpointRecord[],
+    candidates: Parameters<typeof distribute>[0],
+  ): { readonly translated: readonly PortWish[]; readonly opened: readonly OpenPort[] } {
+    const gained = FAMILIES.filter(
+      (family) =>
+        bestGateway(candidates, family)?.network === network &&
+        !siblings.some((endpoint) => endpoint[family]?.gateway !== undefined),
+    );
+    const routed = (family: Family): boolean => network[family]?.gatewayMode === 'routed';
+    const wishes = gained.length === 0 ? [] : wishesOf(request, network, siblings);
+    const of = (wanted: (family: Family) => boolean): readonly PortWish[] =>
+      wishes.flatMap((wish) => {
+        const hostIps = wish.hostIps.filter((ip) => gained.includes(familyOf(ip)) && wanted(familyOf(ip)));
+        return hostIps.length > 0 ? [{ ...wish, hostIps }] : [];
+      });
+    return {
+      translated: of((family) => !routed(family)),
+      opened: of(routed).flatMap(({ hostIps, protocol, containerPort }) => {
+        const ports: PortRange = { first: containerPort, last: containerPort };
+        return hostIps.map((ip) => ({ family: familyOf(ip), protocol, ports }));
+      }),
+    };
+  }
+
+  #attached(endpoint: EndpointRecord, network: BridgeNetwork): EndpointRecord {
     this.#forgetOldWays(endpoint);
     this.#names.add(endpoint, network);
     this.#events.publish('network', 'connect', network.id, {
@@ -150,112 +188,123 @@ export class Endpoints {
       name: network.name,
       type: 'bridge',
     });
+    return endpoint;
   }
 
-  /** The default route and the published ports go to the best of the others. */
+  /** The default routes and the published ports go to the best of the others. */
   detach(sandbox: Sandbox, endpoint: EndpointRecord): void {
-    const rest = this.#table.endpoints(sandbox.id).filter((other) => other !== endpoint);
-    const heir = endpoint.gateway === undefined ? undefined : bestGateway(this.#candidates(rest));
-    if (heir?.network.driver !== 'bridge') {
-      this.#tearDown(sandbox, [endpoint], false);
-      return;
-    }
-    const after: EndpointRecord = {
-      ...heir.endpoint,
-      gateway: gatewayAddress(heir.network),
-      published: endpoint.published,
-    };
-    this.#tearDown(sandbox, [endpoint], false, { before: heir.endpoint, after });
-    this.#forgetOldWays(after);
+    const before = this.#table.endpoints(sandbox.id);
+    const rest = before.filter((other) => other !== endpoint);
+    const after = distribute(this.#candidates(rest), {
+      published: before.flatMap(({ published }) => published),
+      opened: before.flatMap(({ opened }) => opened),
+    });
+    this.#tearDown(sandbox, after, false);
+    for (const heir of after) if (!before.includes(heir)) this.#forgetOldWays(heir);
   }
 
   /** Every endpoint and the namespace; goes on after errors and logs them. */
   closeSandbox(sandbox: Sandbox): void {
-    this.#tearDown(sandbox, this.#table.endpoints(sandbox.id), true);
+    this.#tearDown(sandbox, [], true);
   }
 
   /** The records of a sandbox whose container is dead; the kernel follows by reconciliation. */
   dropSandbox(sandbox: Sandbox): void {
     const endpoints = this.#table.endpoints(sandbox.id);
-    this.#table.remove(sandbox, endpoints, true);
-    for (const endpoint of endpoints) this.#released(endpoint);
+    this.#table.remove(sandbox);
+    this.#released(endpoints, []);
   }
 
-  /** @param heir takes over the default route and the published ports of what goes */
-  #tearDown(
-    sandbox: Sandbox,
-    endpoints: readonly EndpointRecord[],
-    whole: boolean,
-    heir?: { readonly before: EndpointRecord; readonly after: EndpointRecord },
-  ): void {
-    const before = this.#planned(sandbox, heir === undefined ? endpoints : [...endpoints, heir.before]);
-    const after = this.#planned(sandbox, heir === undefined ? [] : [heir.after]);
+  /** @param after the endpoints that stay. @param whole the namespace goes too */
+  #tearDown(sandbox: Sandbox, after: readonly EndpointRecord[], whole: boolean): void {
+    const before = this.#table.endpoints(sandbox.id);
+    const planned = this.#planned(sandbox, before);
     if (whole) this.#names.close(sandbox);
-    const failures = this.#kernel.tearDown(diff(after, whole ? [planSandbox(sandbox), ...before] : before));
+    const failures = this.#kernel.tearDown(
+      diff(this.#planned(sandbox, after), whole ? [planSandbox(sandbox), ...planned] : planned),
+    );
     for (const failure of failures) {
       this.#log.error(
         { err: failure, container: sandbox.containerId },
         'part of the network not removed; the next reconciliation will',
       );
     }
-    this.#table.remove(sandbox, endpoints, whole, heir?.after);
-    for (const endpoint of endpoints) {
-      this.#released(heir === undefined ? endpoint : withoutGateway(endpoint));
-    }
+    if (whole) this.#table.remove(sandbox);
+    else this.#table.setEndpoints(sandbox.id, after);
+    this.#released(before, after);
   }
 
   #planned(sandbox: Sandbox, endpoints: readonly EndpointRecord[]): readonly Resource[] {
-    return endpoints.flatMap((endpoint) => {
-      const network = this.#registry.get(endpoint.networkId);
-      return network?.driver === 'bridge'
-        ? planEndpoint(network, endpoint, sandbox.path, this.bridgeFirewall)
-        : [];
-    });
+    const networkOf = (id: string): BridgeNetwork | undefined => {
+      const network = this.#registry.get(id);
+      return network?.driver === 'bridge' ? network : undefined;
+    };
+    return planEndpoints(endpoints, networkOf, sandbox.path, this.#facts);
   }
 
   #candidates(
     endpoints: readonly EndpointRecord[],
-  ): { readonly network: Network; readonly endpoint: EndpointRecord }[] {
+  ): { readonly network: BridgeNetwork; readonly endpoint: EndpointRecord }[] {
     return endpoints.flatMap((endpoint) => {
       const network = this.#registry.get(endpoint.networkId);
-      return network === undefined ? [] : [{ network, endpoint }];
+      return network?.driver === 'bridge' ? [{ network, endpoint }] : [];
     });
   }
 
   /** Datagrams of a flow that is known go on to where it led; TCP ends by itself. */
-  #forgetOldWays({ published, address }: EndpointRecord): void {
-    for (const { protocol, hostPorts } of published) {
-      if (protocol === 'udp') this.#kernel.forgetPublished(protocol, hostPorts, address.address);
+  #forgetOldWays(endpoint: EndpointRecord): void {
+    for (const { protocol, hostIp, hostPorts } of endpoint.published) {
+      const address = endpoint[familyOf(hostIp)]?.address;
+      if (protocol === 'udp' && address !== undefined)
+        this.#kernel.forgetPublished(protocol, hostPorts, address);
     }
   }
 
-  #released(endpoint: EndpointRecord): void {
-    this.#names.remove(endpoint);
-    this.#ports.release(endpoint.published);
-    this.#registry.releaseAddress(endpoint.networkId, endpoint.address.address);
-    this.#kernel.forgetConnections(endpoint.address.address);
-    this.#events.publish('network', 'disconnect', endpoint.networkId, {
-      container: endpoint.containerId,
-      name: this.#registry.get(endpoint.networkId)?.name ?? '',
-      type: 'bridge',
-    });
+  #released(before: readonly EndpointRecord[], after: readonly EndpointRecord[]): void {
+    const kept = new Set(after.flatMap(({ published }) => published));
+    this.#ports.release(before.flatMap(({ published }) => published).filter((port) => !kept.has(port)));
+    for (const endpoint of before) {
+      if (after.some(({ id }) => id === endpoint.id)) continue;
+      this.#names.remove(endpoint);
+      this.#registry.releaseAddresses(endpoint.networkId, endpoint);
+      for (const { address } of addressesOf(endpoint)) this.#kernel.forgetConnections(address);
+      this.#events.publish('network', 'disconnect', endpoint.networkId, {
+        container: endpoint.containerId,
+        name: this.#registry.get(endpoint.networkId)?.name ?? '',
+        type: 'bridge',
+      });
+    }
   }
 }
 
-function wishesOf(request: AttachRequest, network: BridgeNetwork): readonly PortWish[] {
+function wishesOf(
+  request: AttachRequest,
+  network: BridgeNetwork,
+  siblings: readonly EndpointRecord[],
+): readonly PortWish[] {
   const { portBindings, exposedPorts, publishAll } = request;
-  return parsePortWishes(portBindings, exposedPorts, publishAll, network.bridge.hostBinding);
+  const families = FAMILIES.filter(
+    (family) =>
+      network[family] !== undefined || siblings.some((endpoint) => endpoint[family]?.gateway !== undefined),
+  );
+  return parsePortWishes(portBindings, exposedPorts, publishAll, {
+    families,
+    hostBinding: network.bridge.hostBinding,
+    networkName: network.name,
+  });
 }
 
-function gatewayAddress(network: BridgeNetwork): NonNullable<EndpointRecord['gateway']> {
-  return network.defaultGateway ?? network.gateway.address;
-}
-
-function withoutGateway({ gateway: _none, ...endpoint }: EndpointRecord): EndpointRecord {
-  return { ...endpoint, published: [] };
-}
-
-function freeIfName(siblings: readonly EndpointRecord[]): IfName {
-  const taken = new Set(siblings.map((endpoint) => endpoint.ifName as string));
-  for (let i = 0; ; i++) if (!taken.has(`eth${i}`)) return `eth${i}` as IfName;
+/** @throws EngineError INVALID_PARAMETER when the wanted name is taken in the sandbox */
+function chooseIfName(
+  siblings: readonly EndpointRecord[],
+  network: BridgeNetwork,
+  wanted: IfName | undefined,
+): IfName {
+  const taken = new Set<string>(['lo', ...siblings.map((endpoint) => endpoint.ifName)]);
+  if (wanted !== undefined) {
+    if (taken.has(wanted)) throw invalid(`interface name ${wanted} is in use in the container already`);
+    return wanted;
+  }
+  const { ifPrefix } = network.bridge;
+  for (let i = 0; ; i++) if (!taken.has(`${ifPrefix}${i}`)) return `${ifPrefix}${i}` as IfName;
 }

@@ -28,7 +28,7 @@ const write = (some: object = {}, addresses: readonly string[] = ['172.17.0.2'])
     {
       endpoints: addresses.map((address) => endpoint(bridge, 'web', address, [])),
       config,
-      hostGateway: '172.17.0.1',
+      hostGateways: ['172.17.0.1'],
       ownNameServer: false,
     },
   );

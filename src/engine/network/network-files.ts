@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Endpoint } from '../../model/network.ts';
+import { addressesOf, type Endpoint } from '../../model/network.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { NetworkFiles, NetworkFilesRequest } from '../networking.ts';
 import { HOST_RESOLV_CONF, hostResolvConf, readText } from './host-resolv-conf.ts';
@@ -11,7 +11,7 @@ export interface NetworkFacts {
   readonly endpoints: readonly Endpoint[];
   readonly config: NetworkConfig;
   /** What `host-gateway` of `--add-host` means. */
-  readonly hostGateway: string;
+  readonly hostGateways: readonly string[];
   /** The engine's own name server answers in this sandbox. */
   readonly ownNameServer: boolean;
 }
@@ -25,9 +25,9 @@ export function writeNetworkFiles(request: NetworkFilesRequest, facts: NetworkFa
     hostnamePath: join(directory, 'hostname'),
     resolvConfPath: join(directory, 'resolv.conf'),
   };
-  const extra = request.extraHosts.map((text) => parseExtraHost(text, facts.hostGateway));
-  const own = facts.endpoints.map((endpoint) => ({
-    address: endpoint.address.address,
+  const extra = request.extraHosts.flatMap((text) => parseExtraHost(text, facts.hostGateways));
+  const own = facts.endpoints.flatMap(addressesOf).map(({ address }) => ({
+    address,
     names: ownNames(request.hostname, request.domainname),
   }));
   // A given extra host stops the copy of the host's file, as in Docker.
@@ -39,7 +39,10 @@ export function writeNetworkFiles(request: NetworkFilesRequest, facts: NetworkFa
   return files;
 }
 
-function resolvConf(request: NetworkFilesRequest, { config, ownNameServer }: NetworkFacts): string {
+function resolvConf(
+  request: NetworkFilesRequest,
+  { config, ownNameServer, endpoints }: NetworkFacts,
+): string {
   const choose = (own: readonly string[], daemon: readonly string[]) => (own.length > 0 ? own : daemon);
   const given = {
     dns: choose(request.dns, config.dns),
@@ -49,15 +52,17 @@ function resolvConf(request: NetworkFilesRequest, { config, ownNameServer }: Net
   const unchanged = given.dns.length + given.search.length + given.options.length === 0;
   if (request.mode === 'host' && unchanged) return readText(HOST_RESOLV_CONF);
   const { path, conf } = hostResolvConf();
+  const ipv6 = endpoints.some((endpoint) => endpoint.ipv6 !== undefined);
   const kind = request.mode === 'host' ? 'host' : ownNameServer ? 'internal' : 'legacy';
-  return containerResolvConf(conf, path, kind, given);
+  return containerResolvConf(conf, path, kind, given, ipv6);
 }
 
-function parseExtraHost(text: string, hostGateway: string): HostsEntry {
+function parseExtraHost(text: string, hostGateways: readonly string[]): readonly HostsEntry[] {
   const separator = text.search(/[:=]/);
   const name = text.slice(0, separator);
   const address = text.slice(separator + 1).replace(/^\[|\]$/g, '');
-  return { address: address === 'host-gateway' ? hostGateway : address, names: [name] };
+  const addresses = address === 'host-gateway' ? hostGateways : [address];
+  return addresses.map((each) => ({ address: each, names: [name] }));
 }
 
 /** In place: a running container has this very inode mounted. */

@@ -1,29 +1,57 @@
 import { type HostFacts, type Kernel, KernelError } from '../../kernel/kernel.ts';
-import { type IfName, type Ipv4, overlaps, type Prefix } from '../../model/address.ts';
+import {
+  ANY_IPV4,
+  ANY_IPV6,
+  familyOf,
+  type IfName,
+  type Ip,
+  overlaps,
+  type Prefix,
+} from '../../model/address.ts';
 import { errors, forbidden, invalid, system } from '../../model/errors.ts';
-import type { BridgeNetwork, Network } from '../../model/network.ts';
+import {
+  type Addressing,
+  type BridgeNetwork,
+  type ConfigNetwork,
+  type Endpoint,
+  familiesOf,
+  type Network,
+} from '../../model/network.ts';
 import { creations, deletions } from '../../plan/diff.ts';
-import { AddressPool } from '../../plan/ipam.ts';
-import { planNetwork } from '../../plan/plan.ts';
-import { chooseSubnet, DEFAULT_SOURCES, type SubnetSource } from '../../plan/subnet-pool.ts';
+import { type PlanFacts, planNetwork } from '../../plan/plan.ts';
+import {
+  chooseSubnet,
+  DEFAULT_SOURCES,
+  firstAddress,
+  type SubnetSource,
+  uniqueLocalSource,
+} from '../../plan/subnet-pool.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Collection, Store } from '../store.ts';
+import { AddressBook, type Addresses } from './address-book.ts';
 import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './default-networks.ts';
-import { checkReserved, gatewayOf, type NetworkWish } from './network-request.ts';
+import { hostId } from './host-id.ts';
+import { type AddressingWish, checkReserved } from './ipam-request.ts';
+import type { ConfigWish, NetworkWish } from './network-request.ts';
 
-/** The networks there are, by id, each bridge network with the pool of its addresses. */
+/** The networks there are, by id, each bridge network with the pools of its addresses. */
 export class NetworkRegistry {
   readonly #kernel: Kernel;
   readonly #records: Collection<Network>;
   readonly #networks = new Map<string, Network>();
-  readonly #pools = new Map<string, AddressPool>();
+  readonly #addresses: AddressBook;
+  readonly #facts: PlanFacts;
   readonly #sources: readonly SubnetSource[];
+  readonly #forward: boolean;
 
   /** Reads what is stored and makes the predefined networks as the daemon's options want them. @throws EngineError */
-  constructor(config: NetworkConfig, store: Store, kernel: Kernel) {
+  constructor(config: NetworkConfig, store: Store, kernel: Kernel, facts: PlanFacts) {
     this.#kernel = kernel;
+    this.#facts = facts;
+    this.#addresses = new AddressBook(store);
     this.#records = store.collection('networks');
-    this.#sources = config.defaultAddressPools.length > 0 ? config.defaultAddressPools : DEFAULT_SOURCES;
+    this.#sources = sourcesOf(config);
+    this.#forward = config.ipForward;
     const stored = this.#records.all();
     const before = stored.find((network) => network.name === 'bridge');
     for (const network of stored) if (network.name !== 'bridge') this.#remember(network);
@@ -33,9 +61,13 @@ export class NetworkRegistry {
       kernel,
       this.#sources,
       before?.driver === 'bridge' ? before : undefined,
-      users.map((network) => network.subnet),
+      users.flatMap(subnetsOf),
     );
-    const clash = users.find((network) => bridge !== undefined && overlaps(network.subnet, bridge.subnet));
+    const clash = users.find((network) =>
+      subnetsOf(network).some(
+        (subnet) => bridge !== undefined && subnetsOf(bridge).some((own) => overlaps(subnet, own)),
+      ),
+    );
     if (clash !== undefined) {
       throw system(
         `failed to create network bridge: its subnet overlaps that of the network ${clash.name}; choose another --bip`,
@@ -80,11 +112,12 @@ export class NetworkRegistry {
   /** Into the store, then into the kernel; neither has it after an error. @throws EngineError in Docker's words */
   create(wish: NetworkWish): BridgeNetwork {
     if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
+    if (wish.families.ipv6 !== undefined && this.#forward) this.#kernel.enableForwarding('ipv6');
     const network = this.#realize(wish);
     this.#records.put(network.id, network);
     this.#remember(network);
     try {
-      this.#kernel.apply(creations(planNetwork(network)));
+      this.#kernel.apply(creations(planNetwork(network, this.#facts)));
     } catch (error) {
       this.#forget(network);
       throw error instanceof KernelError
@@ -94,53 +127,65 @@ export class NetworkRegistry {
     return network;
   }
 
+  /** @throws EngineError CONFLICT */
+  createConfig({ name, labels, options, template }: ConfigWish): ConfigNetwork {
+    if (this.list().some((network) => network.name === name)) throw errors.networkExists(name);
+    const id = newId();
+    const created = new Date().toISOString();
+    const network: ConfigNetwork = { id, name, created, labels, options, driver: 'config-only', template };
+    this.#records.put(id, network);
+    this.#remember(network);
+    return network;
+  }
+
+  /** @throws EngineError FORBIDDEN when networks were made from it */
+  removeConfig(network: ConfigNetwork): void {
+    if (this.bridges().some(({ configFrom }) => configFrom === network.name)) {
+      throw forbidden(`configuration network ${JSON.stringify(network.name)} is in use`);
+    }
+    this.#forget(network);
+  }
+
   /** @returns what could not be taken out of the kernel; the network is gone all the same */
   remove(network: BridgeNetwork): readonly KernelError[] {
-    const failures = this.#kernel.tearDown(deletions(planNetwork(network)));
+    const failures = this.#kernel.tearDown(deletions(planNetwork(network, this.#facts)));
     this.#forget(network);
     return failures;
   }
 
-  /** A free address, or the wanted one. @throws EngineError in Docker's words */
-  takeAddress(network: BridgeNetwork, wanted: Ipv4 | undefined): Ipv4 {
-    const pool = this.#pools.get(network.id);
-    if (pool === undefined) throw new Error(`network ${network.id} has no address pool`);
-    if (wanted === undefined) {
-      const address = pool.allocate();
-      if (address !== undefined) return address;
-      throw system(
-        `failed to set up container networking: no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`,
-      );
-    }
-    switch (pool.take(wanted)) {
-      case 'taken':
-        return wanted;
-      case 'outside':
-        throw invalid(
-          `invalid config for network ${network.name}: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${wanted}`,
-        );
-      case 'in-use':
-        throw forbidden('failed to set up container networking: Address already in use');
-    }
+  /** Addresses of an endpoint. @throws EngineError in Docker's words */
+  takeAddresses(...given: Parameters<AddressBook['take']>): Addresses {
+    return this.#addresses.take(...given);
   }
 
-  /** Takes an address that an endpoint has from before. */
-  adoptAddress(networkId: string, address: Ipv4): void {
-    this.#pools.get(networkId)?.take(address);
+  /** Takes the addresses that an endpoint has from before. */
+  adoptAddresses(endpoint: Endpoint): void {
+    this.#addresses.adopt(endpoint.networkId, endpoint);
   }
 
-  releaseAddress(networkId: string, address: Ipv4): void {
-    this.#pools.get(networkId)?.release(address);
+  releaseAddresses(networkId: string, addresses: Addresses): void {
+    this.#addresses.release(networkId, addresses);
+  }
+
+  /** A container that is removed, or disconnected, has no claim on its addresses any more. */
+  forgetAddresses(containerId: string, networkId?: string): void {
+    this.#addresses.forget(containerId, networkId);
   }
 
   #realize(wish: NetworkWish): BridgeNetwork {
     const id = newId();
     const host = this.#kernel.host();
-    const subnet = this.#subnetFor(wish, host.usedPrefixes);
-    const gateway = gatewayOf(subnet, wish.gateway);
-    checkReserved(subnet, gateway.address, wish.auxAddresses);
-    const ifName = wish.bridge.ifName ?? bridgeName(id);
+    const { bridge } = wish;
+    const ifName = bridge.ifName ?? bridgeName(id);
     this.#checkBridgeName(id, ifName);
+    const address = <A extends Ip>(any: A): Addressing<A> | undefined => {
+      const family = wish.families[familyOf(any)];
+      return family === undefined
+        ? undefined
+        : addressingOf(wish, family, any, this.#subnetFor(family, host.usedPrefixes, any));
+    };
+    const ipv4 = address(ANY_IPV4);
+    const ipv6 = address(ANY_IPV6);
     return {
       id,
       name: wish.name,
@@ -150,18 +195,18 @@ export class NetworkRegistry {
       driver: 'bridge',
       internal: wish.internal,
       attachable: wish.attachable,
-      subnet,
-      gateway,
-      ...(wish.ipRange && { ipRange: wish.ipRange }),
-      auxAddresses: wish.auxAddresses,
+      ...(ipv4 && { ipv4 }),
+      ...(ipv6 && { ipv6 }),
+      ...(wish.configFrom && { configFrom: wish.configFrom }),
       bridge: {
         ifName,
         owned: this.#kernel.foreignBridge(ifName) === undefined,
         mac: randomMac(),
-        mtu: wish.bridge.mtu ?? host.uplinkMtu,
-        icc: wish.bridge.icc ?? true,
-        egress: wish.bridge.egress ?? { mode: 'masquerade' },
-        hostBinding: wish.bridge.hostBinding ?? ('0.0.0.0' as Ipv4),
+        mtu: bridge.mtu ?? host.uplinkMtu,
+        icc: bridge.icc ?? true,
+        ...(bridge.hostBinding && { hostBinding: bridge.hostBinding }),
+        trustedInterfaces: bridge.trustedInterfaces,
+        ifPrefix: bridge.ifPrefix ?? 'eth',
       },
     };
   }
@@ -174,10 +219,10 @@ export class NetworkRegistry {
     );
   }
 
-  #subnetFor(wish: NetworkWish, onHost: HostFacts['usedPrefixes']): Prefix {
-    const ours = this.bridges().map((network) => network.subnet);
+  #subnetFor<A extends Ip>(wish: AddressingWish, onHost: HostFacts['usedPrefixes'], any: A): Prefix<A> {
+    const ours = this.bridges().flatMap(subnetsOf);
     if (wish.subnet === undefined) {
-      const chosen = chooseSubnet(this.#sources, [...ours, ...onHost]);
+      const chosen = chooseSubnet(this.#sources, [...ours, ...onHost], any, wish.size);
       if (chosen === undefined) throw system('all predefined address pools have been fully subnetted');
       return chosen;
     }
@@ -185,23 +230,61 @@ export class NetworkRegistry {
     if (ours.some((other) => overlaps(other, subnet))) {
       throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
     }
-    return subnet;
+    return subnet as Prefix<A>;
   }
 
   #remember(network: Network): void {
     this.#networks.set(network.id, network);
-    if (network.driver !== 'bridge') return;
-    const reserved = [
-      network.gateway.address,
-      ...Object.values(network.auxAddresses),
-      ...(network.defaultGateway ? [network.defaultGateway] : []),
-    ];
-    this.#pools.set(network.id, new AddressPool(network.subnet, network.ipRange, reserved));
+    if (network.driver === 'bridge') this.#addresses.open(network);
   }
 
   #forget(network: Network): void {
     this.#records.delete(network.id);
     this.#networks.delete(network.id);
-    this.#pools.delete(network.id);
+    this.#addresses.close(network.id);
   }
+}
+
+/** Of a family that has no pool of the user's, the built-in ones. */
+function sourcesOf(config: NetworkConfig): readonly SubnetSource[] {
+  const given = config.defaultAddressPools;
+  const has = (any: Ip): boolean => given.some(({ base }) => familyOf(base.address) === familyOf(any));
+  return [
+    ...given,
+    ...(has(ANY_IPV4) ? [] : DEFAULT_SOURCES),
+    ...(has(ANY_IPV6) ? [] : [uniqueLocalSource(hostId())]),
+  ];
+}
+
+const subnetsOf = (network: BridgeNetwork): readonly Prefix[] =>
+  familiesOf(network).map(({ subnet }) => subnet);
+
+/** @throws EngineError SYSTEM for a gateway or reserved address that no host can have */
+function addressingOf<A extends Ip>(
+  wish: NetworkWish,
+  given: AddressingWish,
+  any: A,
+  subnet: Prefix<A>,
+): Addressing<A> {
+  const family = familyOf(any);
+  const { bridge } = wish;
+  const gateway = (given.gateway ?? firstAddress(subnet)) as A;
+  checkReserved(subnet, gateway, given.auxAddresses);
+  const gatewayMode = bridge.gatewayModes[family] ?? 'nat';
+  const chosen = family === 'ipv4' ? bridge.hostIpv4 : bridge.hostIpv6;
+  const translated =
+    bridge.masquerade !== false && (gatewayMode === 'nat' || gatewayMode === 'nat-unprotected');
+  return {
+    subnet,
+    gateway: { address: gateway, length: subnet.length },
+    onBridge: gatewayMode !== 'isolated' && !(family === 'ipv4' && bridge.inhibitIpv4 === true),
+    ...(given.ipRange && { ipRange: given.ipRange as Prefix<A> }),
+    auxAddresses: given.auxAddresses as Readonly<Record<string, A>>,
+    gatewayMode,
+    egress: !translated
+      ? { mode: 'none' }
+      : chosen === undefined
+        ? { mode: 'masquerade' }
+        : { mode: 'snat', to: chosen as A },
+  };
 }

@@ -2,7 +2,28 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIpv4, parsePrefix } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
-import { checkReserved, gatewayOf, parseNetworkRequest } from './network-request.ts';
+import type { ConfigNetwork } from '../../model/network.ts';
+import { checkReserved } from './ipam-request.ts';
+import { type NetworkWish, parseNetworkRequest, type RequestContext } from './network-request.ts';
+
+const template: ConfigNetwork = {
+  id: 'c0',
+  name: 'template',
+  created: '2026-01-01T00:00:00Z',
+  labels: {},
+  options: {},
+  driver: 'config-only',
+  template: { IPAM: { Config: [{ Subnet: '10.7.0.0/24' }] }, EnableIPv6: true, Labels: { a: 'b' } },
+};
+const context: RequestContext = {
+  configNetwork: (name) => (name === 'template' ? template : undefined),
+  defaultOptions: { bridge: { 'com.docker.network.driver.mtu': '1300' } },
+};
+const parse = (body: unknown): NetworkWish => {
+  const wish = parseNetworkRequest(body, context);
+  assert.equal(wish.kind, 'bridge');
+  return wish as NetworkWish;
+};
 
 const refused = (status: number, words: string) => (error: unknown) => {
   assert.ok(error instanceof EngineError);
@@ -13,7 +34,7 @@ const config = (some: object): object => ({ Name: 'n', IPAM: { Config: [some] } 
 const option = (name: string, value: string): object => ({ Name: 'n', Options: { [name]: value } });
 
 test('everything a bridge network can be given', () => {
-  const wish = parseNetworkRequest({
+  const wish = parse({
     Name: 'n',
     Driver: 'bridge',
     Internal: true,
@@ -27,30 +48,78 @@ test('everything a bridge network can be given', () => {
           IPRange: '10.1.4.0/24',
           AuxiliaryAddresses: { router: '10.1.0.7' },
         },
+        { Subnet: 'fd00:1::/64', Gateway: 'fd00:1::9' },
       ],
     },
+    EnableIPv6: true,
     Options: {
       'com.docker.network.bridge.name': 'br9',
       'com.docker.network.bridge.enable_icc': 'false',
       'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1',
       'com.docker.network.driver.mtu': '1400',
       'com.docker.network.host_ipv4': '192.0.2.1',
+      'com.docker.network.host_ipv6': '2001:db8::1',
+      'com.docker.network.bridge.inhibit_ipv4': 'true',
+      'com.docker.network.bridge.gateway_mode_ipv4': 'routed',
+      'com.docker.network.bridge.gateway_mode_ipv6': 'isolated',
+      'com.docker.network.bridge.trusted_host_interfaces': 'eth7:eth8',
+      'com.docker.network.container_iface_prefix': 'net',
       'not.of.docker': 'kept',
     },
     SomethingNew: 1,
   });
-  assert.deepEqual(wish.subnet, parsePrefix('10.1.0.0/16'));
-  assert.deepEqual(wish.ipRange, parsePrefix('10.1.4.0/24'));
-  assert.equal(wish.gateway, '10.1.0.9');
-  assert.deepEqual(wish.auxAddresses, { router: '10.1.0.7' });
+  assert.deepEqual(wish.families, {
+    ipv4: {
+      subnet: parsePrefix('10.1.0.0/16'),
+      gateway: '10.1.0.9',
+      ipRange: parsePrefix('10.1.4.0/24'),
+      auxAddresses: { router: '10.1.0.7' },
+    },
+    ipv6: { subnet: parsePrefix('fd00:1::/64'), gateway: 'fd00:1::9', auxAddresses: {} },
+  });
   assert.equal(wish.internal, true);
   assert.deepEqual(wish.bridge, {
     ifName: 'br9',
     icc: false,
     hostBinding: '127.0.0.1',
     mtu: 1400,
-    egress: { mode: 'snat', to: '192.0.2.1' },
+    hostIpv4: '192.0.2.1',
+    hostIpv6: '2001:db8::1',
+    inhibitIpv4: true,
+    gatewayModes: { ipv4: 'routed', ipv6: 'isolated' },
+    trustedInterfaces: ['eth7', 'eth8'],
+    ifPrefix: 'net',
   });
+});
+
+test('families: IPv4 unless it is off, IPv6 when it is on, by flag or by option, sizes from the pools', () => {
+  assert.deepEqual(parse({ Name: 'n' }).families, { ipv4: { auxAddresses: {} } });
+  const both = { ipv4: { auxAddresses: {} }, ipv6: { auxAddresses: {} } };
+  assert.deepEqual(parse({ Name: 'n', EnableIPv6: true }).families, both);
+  assert.deepEqual(parse(option('com.docker.network.enable_ipv6', 'true')).families, both);
+  assert.deepEqual(parse({ Name: 'n', EnableIPv4: false, EnableIPv6: true }).families, {
+    ipv6: { auxAddresses: {} },
+  });
+  // A family that is off is passed over.
+  assert.deepEqual(parse(config({ Subnet: 'fd00::/64' })).families, { ipv4: { auxAddresses: {} } });
+  assert.deepEqual(parse(config({ Subnet: '0.0.0.0/24' })).families, {
+    ipv4: { size: 24, auxAddresses: {} },
+  });
+});
+
+test('a network from a configuration network has what that says, and nothing of its own beside it', () => {
+  const wish = parse({ Name: 'n', ConfigFrom: { Network: 'template' }, Labels: { c: 'd' } });
+  assert.deepEqual(wish.families.ipv4?.subnet, parsePrefix('10.7.0.0/24'));
+  assert.ok(wish.families.ipv6);
+  assert.deepEqual(wish.labels, { a: 'b', c: 'd' });
+  assert.equal(wish.configFrom, 'template');
+  const made = parseNetworkRequest({ Name: 't', ConfigOnly: true, IPAM: { Config: [] } }, context);
+  assert.equal(made.kind, 'config-only');
+});
+
+test('options of the daemon are defaults', () => {
+  assert.equal(parse({ Name: 'n' }).bridge.mtu, 1300);
+  assert.equal(parse(option('com.docker.network.driver.mtu', '1400')).bridge.mtu, 1400);
 });
 
 test('what dockerd 28.5 refuses is refused in its words', () => {
@@ -96,6 +165,28 @@ test('what dockerd 28.5 refuses is refused in its words', () => {
       400,
       'failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing "abc": invalid syntax)',
     ],
+    [{ Name: 'n', EnableIPv4: false }, 400, 'IPv4 or IPv6 must be enabled'],
+    [{ Name: 'n', ConfigFrom: { Network: 'foo' } }, 404, 'network foo not found'],
+    [
+      { Name: 'n', ConfigFrom: { Network: 'template' }, Options: { a: 'b' } },
+      403,
+      'user supplied configurations are not supported if the network depends on a configuration network',
+    ],
+    [
+      { Name: 'n', ConfigOnly: true, Internal: true },
+      400,
+      'configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
+    ],
+    [
+      { Name: 'n', EnableIPv6: true, IPAM: { Config: [{ Subnet: 'fd00::1/64' }] } },
+      400,
+      'invalid network config:\ninvalid subnet fd00::1/64: it should be fd00::/64',
+    ],
+    [
+      option('com.docker.network.bridge.gateway_mode_ipv4', 'bad'),
+      400,
+      'failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: bad (unknown gateway mode bad)',
+    ],
     [option('com.docker.network.driver.mtu', '-5'), 400, 'invalid MTU number: -5'],
     [
       option('com.docker.network.host_ipv4', 'abc'),
@@ -104,13 +195,13 @@ test('what dockerd 28.5 refuses is refused in its words', () => {
     ],
   ];
   for (const [body, status, words] of cases)
-    assert.throws(() => parseNetworkRequest(body), refused(status, words), JSON.stringify(body));
+    assert.throws(() => parse(body), refused(status, words), JSON.stringify(body));
 });
 
 test('every mistake of a subnet is told at once', () => {
   assert.throws(
     () =>
-      parseNetworkRequest(
+      parse(
         config({
           Subnet: '10.0.0.0/24',
           Gateway: '10.1.0.1',
@@ -124,13 +215,12 @@ test('every mistake of a subnet is told at once', () => {
 
 test('what comes later answers 501 and says what', () => {
   for (const body of [
-    { Name: 'n', EnableIPv6: true },
     { Name: 'n', Driver: 'overlay' },
     { Name: 'n', Driver: 'macvlan' },
-    { Name: 'n', ConfigOnly: true },
+    option('com.docker.network.bridge.new_one', '1'),
   ])
     assert.throws(
-      () => parseNetworkRequest(body),
+      () => parse(body),
       (error: unknown) => error instanceof EngineError && error.status === 501,
       JSON.stringify(body),
     );
@@ -139,17 +229,10 @@ test('what comes later answers 501 and says what', () => {
 test('wrong types are refused', () => {
   for (const body of [{ Name: 3 }, { Name: 'n', Options: { a: 1 } }, { Name: 'n', IPAM: [] }, 'text'])
     assert.throws(
-      () => parseNetworkRequest(body),
+      () => parse(body),
       (error: unknown) => error instanceof EngineError && error.status === 400,
       JSON.stringify(body),
     );
-});
-
-test('the gateway is the first address a host may have', () => {
-  const first = (subnet: string): string => gatewayOf(parsePrefix(subnet), undefined).address;
-  assert.equal(first('10.0.0.0/24'), '10.0.0.1');
-  assert.equal(first('10.0.0.4/31'), '10.0.0.4');
-  assert.equal(first('10.0.0.4/32'), '10.0.0.4');
 });
 
 test('a gateway or reserved address that nobody can have', () => {
@@ -175,6 +258,6 @@ test('a gateway or reserved address that nobody can have', () => {
 });
 
 test('compose names no driver and no scope: the empty text is the default', () => {
-  const wish = parseNetworkRequest({ Name: 'n', Driver: '', Scope: '', IPAM: { Driver: '' } });
+  const wish = parse({ Name: 'n', Driver: '', Scope: '', IPAM: { Driver: '' } });
   assert.equal(wish.name, 'n');
 });

@@ -7,7 +7,6 @@ import { FakeKernel } from '../../kernel/fake-kernel.ts';
 import type { Endpoint } from '../../model/network.ts';
 import { EventBus } from '../events.ts';
 import { Store } from '../store.ts';
-import { parseNetworkRequest } from './network-request.ts';
 import { Networks } from './networks.ts';
 
 let kernel: FakeKernel;
@@ -27,8 +26,8 @@ beforeEach(() => {
   store = new Store(':memory:');
   networks = open();
   networks.reconcile(() => true);
-  for (const Name of ['b-net', 'a-net', 'c-net']) networks.create(parseNetworkRequest({ Name }));
-  networks.create(parseNetworkRequest({ Name: 'a-vault', Internal: true }));
+  for (const Name of ['b-net', 'a-net', 'c-net']) networks.create({ Name });
+  networks.create({ Name: 'a-vault', Internal: true });
   networks.openSandbox('web');
 });
 
@@ -52,7 +51,9 @@ function gateway(): string {
   const routes = [...kernel.resources.values()].filter(
     (resource) => resource.kind === 'veth' && resource.gateway !== undefined,
   );
-  const [carrier, ...others] = networks.endpoints('web').filter((endpoint) => endpoint.gateway !== undefined);
+  const [carrier, ...others] = networks
+    .endpoints('web')
+    .filter((endpoint) => endpoint.ipv4?.gateway !== undefined);
   assert.deepEqual(others, []);
   if (carrier === undefined) {
     assert.deepEqual(routes, []);
@@ -63,8 +64,8 @@ function gateway(): string {
     routes.map((route) => route.kind === 'veth' && route.hostIfName),
     [carrier.hostIfName],
   );
-  const element = kernel.resources.get('element pub_any tcp . 8080');
-  assert.equal(element?.kind === 'element' && element.value, `${carrier.address.address} . 80`);
+  const element = kernel.resources.get('element ip pub_any tcp . 8080');
+  assert.equal(element?.kind === 'element' && element.value, `${carrier.ipv4?.address} . 80`);
   assert.ok(kernel.resources.has('host-port tcp 0.0.0.0:8080'));
   const ports = networks.settings('web').Ports as Record<string, unknown>;
   assert.deepEqual(ports['80/tcp'], [{ HostIp: '0.0.0.0', HostPort: '8080' }]);
@@ -124,7 +125,7 @@ test('a restart finds it as it was left, and has nothing to do', () => {
 test('known datagram flows follow the port to its new place', () => {
   attach('b-net');
   kernel.forgotten.length = 0;
-  const { address } = attach('a-net').address;
+  const address = attach('a-net').ipv4?.address;
   assert.deepEqual(kernel.forgotten, [`udp 53-53 but to ${address}`]);
 });
 
@@ -146,5 +147,5 @@ test('whatever step of an attachment the kernel refuses, everything is as before
     assert.ok(step < 20);
   }
   assert.equal(gateway(), 'a-net');
-  assert.equal(networks.endpoints('web')[1]?.address.address.endsWith('.2'), true, 'no address is lost');
+  assert.equal(networks.endpoints('web')[1]?.ipv4?.address.endsWith('.2'), true, 'no address is lost');
 });

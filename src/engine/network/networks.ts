@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import type { NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
-import type { NetnsPath } from '../../model/address.ts';
+import { FAMILIES, type NetnsPath } from '../../model/address.ts';
 import { forbidden, system } from '../../model/errors.ts';
-import type { Network, Sandbox } from '../../model/network.ts';
+import { type ConfigNetwork, familiesOf, type Network, type Sandbox } from '../../model/network.ts';
 import { creations, diff } from '../../plan/diff.ts';
-import { plan, planSandbox } from '../../plan/plan.ts';
-import type { DaemonConfig } from '../config.ts';
+import { type PlanFacts, plan, planSandbox } from '../../plan/plan.ts';
+import type { Resource } from '../../plan/resource.ts';
+import type { TableFamily } from '../../plan/rule.ts';
+import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
@@ -16,7 +18,7 @@ import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
-import type { NetworkWish } from './network-request.ts';
+import { parseNetworkRequest } from './network-request.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
 
@@ -37,6 +39,7 @@ export class Networks implements Networking {
   readonly #log: Logger;
   readonly #events: EventBus;
   readonly #kernel: Kernel;
+  readonly #facts: PlanFacts;
   readonly #registry: NetworkRegistry;
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
@@ -48,7 +51,8 @@ export class Networks implements Networking {
     this.#log = log;
     this.#events = events;
     this.#kernel = kernel;
-    this.#registry = new NetworkRegistry(config.network, store, kernel);
+    this.#facts = planFacts(config.network, kernel);
+    this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts);
     this.#table = new SandboxTable(store);
     this.#names = new ContainerNames(kernel, this.#registry, this.#table, log);
     this.#endpoints = new Endpoints({
@@ -58,6 +62,7 @@ export class Networks implements Networking {
       registry: this.#registry,
       table: this.#table,
       names: this.#names,
+      facts: this.#facts,
     });
   }
 
@@ -69,16 +74,29 @@ export class Networks implements Networking {
     return this.#registry.list();
   }
 
-  /** @throws EngineError in Docker's words */
-  create(wish: NetworkWish): Network {
-    const network = this.#registry.create(wish);
-    this.#events.publish('network', 'create', network.id, { name: network.name, type: 'bridge' });
+  /** @param request the body of `POST /networks/create`. @throws EngineError in Docker's words */
+  create(request: unknown): Network {
+    const wish = parseNetworkRequest(request, {
+      configNetwork: (name) =>
+        this.list().find((network) => network.driver === 'config-only' && network.name === name) as
+          | ConfigNetwork
+          | undefined,
+      defaultOptions: this.#config.network.defaultNetworkOpts,
+    });
+    const network =
+      wish.kind === 'config-only' ? this.#registry.createConfig(wish) : this.#registry.create(wish);
+    this.#publish('create', network);
     return network;
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
   remove(ref: string): void {
     const network = this.resolve(ref);
+    if (network.driver === 'config-only') {
+      this.#registry.removeConfig(network);
+      this.#publish('destroy', network);
+      return;
+    }
     if (network.name === 'bridge' || network.driver !== 'bridge') {
       throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
     }
@@ -92,7 +110,11 @@ export class Networks implements Networking {
     for (const failure of this.#registry.remove(network)) {
       this.#log.error({ err: failure, network: network.name }, 'network not wholly removed');
     }
-    this.#events.publish('network', 'destroy', network.id, { name: network.name, type: 'bridge' });
+    this.#publish('destroy', network);
+  }
+
+  #publish(action: 'create' | 'destroy', { id, name, driver }: Network): void {
+    this.#events.publish('network', action, id, { name, type: driver === 'config-only' ? 'null' : driver });
   }
 
   publishPrune(): void {
@@ -113,7 +135,7 @@ export class Networks implements Networking {
     try {
       this.#kernel.apply(creations([planSandbox(sandbox)]));
     } catch (error) {
-      this.#table.remove(sandbox, [], true);
+      this.#table.remove(sandbox);
       throw error instanceof KernelError
         ? system(`failed to create the network namespace: ${error.message}`, error)
         : error;
@@ -127,6 +149,9 @@ export class Networks implements Networking {
 
   attach(request: AttachRequest): EndpointRecord {
     const { network } = request;
+    if (network.driver === 'config-only') {
+      throw forbidden(`cannot connect to a configuration network: ${network.name}`);
+    }
     if (network.driver !== 'bridge') {
       throw forbidden(
         network.driver === 'host'
@@ -147,6 +172,11 @@ export class Networks implements Networking {
       throw forbidden(`container ${containerId} is not connected to network ${name}`);
     }
     this.#endpoints.detach(sandbox, endpoint);
+    this.#registry.forgetAddresses(containerId, networkId);
+  }
+
+  forget(containerId: string): void {
+    this.#registry.forgetAddresses(containerId);
   }
 
   closeSandbox(containerId: string): void {
@@ -166,13 +196,13 @@ export class Networks implements Networking {
   writeFiles(request: NetworkFilesRequest): NetworkFiles {
     const { network: config } = this.#config;
     const bridge = this.#registry.bridges().find((network) => network.name === 'bridge');
-    const hostGateway = config.hostGatewayIp ?? bridge?.gateway.address ?? '';
+    const own = bridge === undefined ? [] : familiesOf(bridge).map(({ gateway }) => gateway.address);
     const { containerId } = request;
     this.serveNames(containerId, request.dns);
     return writeNetworkFiles(request, {
       endpoints: this.endpoints(containerId),
       config,
-      hostGateway,
+      hostGateways: config.hostGatewayIps.length > 0 ? config.hostGatewayIps : own,
       ownNameServer: this.#names.serves(containerId),
     });
   }
@@ -185,16 +215,11 @@ export class Networks implements Networking {
     for (const sandbox of this.#table.sandboxes()) {
       if (!isAlive(sandbox.containerId)) this.#endpoints.dropSandbox(sandbox);
     }
-    if (this.#config.network.ipForward) this.#kernel.enableForwarding();
+    if (this.#config.network.ipForward) this.#enableForwarding();
     for (const network of this.#registry.bridges()) {
       if (!network.bridge.owned) this.#kernel.routeLocalnet(network.bridge.ifName);
     }
-    const wanted = plan({
-      networks: this.list(),
-      sandboxes: this.#table.sandboxes(),
-      endpoints: this.#table.allEndpoints(),
-      bridgeFirewall: this.#endpoints.bridgeFirewall,
-    });
+    const wanted = this.#wanted();
     const changes = diff(wanted, this.#kernel.observe());
     // A host port that somebody took meanwhile must not undo anything else.
     const holds = changes.filter((change) => change.resource.kind === 'host-port');
@@ -208,8 +233,38 @@ export class Networks implements Networking {
     if (changes.length > 0) this.#log.info({ changes: changes.length }, 'network reconciled');
   }
 
+  #wanted(): readonly Resource[] {
+    return plan(
+      {
+        networks: this.list(),
+        sandboxes: this.#table.sandboxes(),
+        endpoints: this.#table.allEndpoints(),
+      },
+      this.#facts,
+    );
+  }
+
+  #enableForwarding(): void {
+    for (const family of FAMILIES) {
+      const used = this.#registry.bridges().some((network) => network[family] !== undefined);
+      if (family === 'ipv4' || used) this.#kernel.enableForwarding(family);
+    }
+  }
+
   /** Ends the name service; everything in the kernel stays. */
   close(): void {
     this.#names.closeAll();
   }
+}
+
+function planFacts(config: NetworkConfig, kernel: Kernel): PlanFacts {
+  const tables: readonly TableFamily[] = [
+    ...(config.iptables ? (['ip', 'bridge'] as const) : []),
+    ...(config.ip6tables ? (['ip6'] as const) : []),
+  ];
+  return {
+    tables: new Set(tables),
+    bridgeFirewall: kernel.host().bridgeFirewall,
+    directRouting: config.allowDirectRouting,
+  };
 }

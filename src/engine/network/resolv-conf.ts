@@ -31,6 +31,7 @@ const isIpv6 = (address: string): boolean => address.includes(':');
 
 /** moby's, where nothing usable is left (libnetwork resolvconf). */
 const FALLBACK = ['8.8.8.8', '8.8.4.4'];
+const FALLBACK_IPV6 = ['2001:4860:4860::8888', '2001:4860:4860::8844'];
 
 export interface GivenDns {
   readonly dns: readonly string[];
@@ -43,23 +44,26 @@ export interface GivenDns {
  * @param path of the host's file, for the comment
  * @param kind `internal`: the engine's name server asks the servers; `legacy`: the container does, from its own
  * namespace (TransformForLegacyNw); `host`: from the host's
+ * @param ipv6 the container has IPv6
  */
 export function containerResolvConf(
   host: ResolvConf,
   path: string,
   kind: 'internal' | 'legacy' | 'host',
   given: GivenDns,
+  ipv6 = false,
 ): string {
   const overrides: string[] = [];
   // In the host's own namespace its servers are reached as they are.
   let nameservers = [...host.nameservers];
-  if (kind === 'legacy') nameservers = nameservers.filter((server) => !isLoopback(server) && !isIpv6(server));
+  if (kind === 'legacy')
+    nameservers = nameservers.filter((server) => !isLoopback(server) && (ipv6 || !isIpv6(server)));
   let usedDefault = false;
   if (given.dns.length > 0) {
     nameservers = [...given.dns];
     overrides.push('nameservers');
   } else if (nameservers.length === 0 && kind === 'legacy') {
-    nameservers = FALLBACK;
+    nameservers = [...FALLBACK, ...(ipv6 ? FALLBACK_IPV6 : [])];
     usedDefault = true;
   }
   const external = nameservers.map((server) => (given.dns.length > 0 ? server : `host(${server})`));

@@ -9,14 +9,16 @@ export class SandboxTable {
   readonly #endpointRecords: Collection<EndpointRecord>;
   readonly #sandboxes = new Map<string, Sandbox>();
   /** By sandbox id, in the order of attachment. */
-  readonly #endpoints = new Map<string, EndpointRecord[]>();
+  readonly #endpoints = new Map<string, readonly EndpointRecord[]>();
 
   constructor(store: Store) {
     this.#store = store;
     this.#sandboxRecords = store.collection('sandboxes');
     this.#endpointRecords = store.collection('endpoints');
     for (const sandbox of this.#sandboxRecords.all()) this.#sandboxes.set(sandbox.containerId, sandbox);
-    for (const endpoint of this.#endpointRecords.all()) this.#place(endpoint);
+    for (const endpoint of this.#endpointRecords.all()) {
+      this.#endpoints.set(endpoint.sandboxId, [...this.endpoints(endpoint.sandboxId), endpoint]);
+    }
   }
 
   sandboxes(): readonly Sandbox[] {
@@ -40,38 +42,29 @@ export class SandboxTable {
     this.#sandboxes.set(sandbox.containerId, sandbox);
   }
 
-  /** Adds endpoints and replaces those with the same id, all or none. */
-  putEndpoints(endpoints: readonly EndpointRecord[]): void {
-    this.#store.transaction(() => {
-      for (const endpoint of endpoints) this.#endpointRecords.put(endpoint.id, endpoint);
-    });
-    for (const endpoint of endpoints) this.#place(endpoint);
+  /** Makes these all the endpoints of a sandbox, in this order; those that are not among them are gone. */
+  setEndpoints(sandboxId: string, endpoints: readonly EndpointRecord[]): void {
+    this.#store.transaction(() => this.#write(sandboxId, endpoints));
+    if (endpoints.length > 0) this.#endpoints.set(sandboxId, endpoints);
+    else this.#endpoints.delete(sandboxId);
   }
 
-  /** @param whole the sandbox goes as well. @param heir an endpoint that changes in the same moment */
-  remove(
-    sandbox: Sandbox,
-    endpoints: readonly EndpointRecord[],
-    whole: boolean,
-    heir?: EndpointRecord,
-  ): void {
+  /** The sandbox with everything in it. */
+  remove(sandbox: Sandbox): void {
     this.#store.transaction(() => {
-      for (const endpoint of endpoints) this.#endpointRecords.delete(endpoint.id);
-      if (heir !== undefined) this.#endpointRecords.put(heir.id, heir);
-      if (whole) this.#sandboxRecords.delete(sandbox.id);
+      this.#write(sandbox.id, []);
+      this.#sandboxRecords.delete(sandbox.id);
     });
-    if (heir !== undefined) this.#place(heir);
-    const gone = new Set(endpoints.map((endpoint) => endpoint.id));
-    const rest = this.endpoints(sandbox.id).filter((endpoint) => !gone.has(endpoint.id));
-    if (rest.length > 0) this.#endpoints.set(sandbox.id, rest);
-    else this.#endpoints.delete(sandbox.id);
-    if (whole) this.#sandboxes.delete(sandbox.containerId);
+    this.#endpoints.delete(sandbox.id);
+    this.#sandboxes.delete(sandbox.containerId);
   }
 
-  #place(endpoint: EndpointRecord): void {
-    const list = this.#endpoints.get(endpoint.sandboxId) ?? [];
-    const at = list.findIndex((known) => known.id === endpoint.id);
-    if (at === -1) this.#endpoints.set(endpoint.sandboxId, [...list, endpoint]);
-    else list[at] = endpoint;
+  #write(sandboxId: string, after: readonly EndpointRecord[]): void {
+    const before = this.endpoints(sandboxId);
+    const kept = new Set(after.map(({ id }) => id));
+    for (const { id } of before) if (!kept.has(id)) this.#endpointRecords.delete(id);
+    for (const endpoint of after) {
+      if (!before.includes(endpoint)) this.#endpointRecords.put(endpoint.id, endpoint);
+    }
   }
 }

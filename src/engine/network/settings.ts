@@ -1,6 +1,12 @@
 import type { EndpointSettings, NetworkSettings, PortBinding } from '@docker/node-sdk';
-import { formatPrefix } from '../../model/address.ts';
-import type { Endpoint, Network, Sandbox } from '../../model/network.ts';
+import { ANY_IPV4, ANY_IPV6, type Family, formatPrefix } from '../../model/address.ts';
+import {
+  type Addressing,
+  type Endpoint,
+  familiesOf,
+  type Network,
+  type Sandbox,
+} from '../../model/network.ts';
 import { forEachPort } from '../../plan/port-allocator.ts';
 
 /** An endpoint and what else inspect shows of it. */
@@ -47,22 +53,23 @@ export function networkSettings(
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
     EndpointID: top?.id ?? '',
-    Gateway: top?.gateway ?? '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: top?.address.address ?? '',
-    IPPrefixLen: top?.address.length ?? 0,
-    IPv6Gateway: '',
+    Gateway: top?.ipv4?.gateway ?? '',
+    GlobalIPv6Address: top?.ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: top?.ipv6?.length ?? 0,
+    IPAddress: top?.ipv4?.address ?? '',
+    IPPrefixLen: top?.ipv4?.length ?? 0,
+    IPv6Gateway: top?.ipv6?.gateway ?? '',
     MacAddress: top?.mac ?? '',
     Networks: networks,
   } as unknown as NetworkSettings;
 }
 
 function endpointSettings(endpoint: EndpointRecord, network: Network): EndpointSettings {
-  const gateway =
-    network.driver === 'bridge' && !network.internal
-      ? (network.defaultGateway ?? network.gateway.address)
-      : '';
+  const gateway = (family: Family): string => {
+    const addressing = network.driver === 'bridge' && !network.internal ? network[family] : undefined;
+    if (addressing === undefined || addressing.gatewayMode === 'isolated') return '';
+    return addressing.defaultGateway ?? addressing.gateway.address;
+  };
   return {
     IPAMConfig: endpoint.settings.IPAMConfig ?? null,
     Links: endpoint.settings.Links ?? null,
@@ -72,12 +79,12 @@ function endpointSettings(endpoint: EndpointRecord, network: Network): EndpointS
     GwPriority: endpoint.settings.GwPriority ?? 0,
     NetworkID: endpoint.networkId,
     EndpointID: endpoint.id,
-    Gateway: gateway,
-    IPAddress: endpoint.address.address,
-    IPPrefixLen: endpoint.address.length,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
+    Gateway: gateway('ipv4'),
+    IPAddress: endpoint.ipv4?.address ?? '',
+    IPPrefixLen: endpoint.ipv4?.length ?? 0,
+    IPv6Gateway: gateway('ipv6'),
+    GlobalIPv6Address: endpoint.ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: endpoint.ipv6?.length ?? 0,
     DNSNames: network.name === 'bridge' ? null : [...dnsNames(endpoint)],
   } as unknown as EndpointSettings;
 }
@@ -92,6 +99,14 @@ function ports(endpoints: readonly EndpointRecord[]): Record<string, PortBinding
       list.push({ HostIp: ip, HostPort: String(hostPort) });
       found[key] = list;
     });
+    for (const { family, protocol, ports: open } of endpoint.opened) {
+      // moby's way to say that the port is open on the container's own address.
+      const binding = { HostIp: family === 'ipv4' ? ANY_IPV4 : ANY_IPV6, HostPort: '0' };
+      for (let port = open.first as number; port <= open.last; port++) {
+        const key = `${port}/${protocol}`;
+        found[key] = [...(found[key] ?? []), binding];
+      }
+    }
   }
   return found;
 }
@@ -99,35 +114,31 @@ function ports(endpoints: readonly EndpointRecord[]): Record<string, PortBinding
 /** `GET /networks/ID` (docs.docker.com/reference/api/engine, NetworkInspect). */
 export function inspectNetwork(network: Network, endpoints: readonly EndpointRecord[] | undefined): object {
   const bridge = network.driver === 'bridge' ? network : undefined;
-  const aux = Object.entries(bridge?.auxAddresses ?? {});
+  const template = network.driver === 'config-only' ? network.template : undefined;
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created,
     Scope: 'local',
-    Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    Driver: network.driver === 'config-only' ? 'null' : network.driver,
+    EnableIPv4:
+      bridge === undefined
+        ? network.driver !== 'config-only' || template?.EnableIPv4 !== false
+        : bridge.ipv4 !== undefined,
+    EnableIPv6: bridge?.ipv6 !== undefined || template?.EnableIPv6 === true,
     IPAM: {
       Driver: 'default',
       Options: network.name === 'bridge' || bridge === undefined ? null : {},
       Config:
         bridge === undefined
-          ? null
-          : [
-              {
-                Subnet: formatPrefix(bridge.subnet),
-                ...(bridge.ipRange && { IPRange: formatPrefix(bridge.ipRange) }),
-                Gateway: bridge.gateway.address,
-                ...(aux.length > 0 && { AuxiliaryAddresses: Object.fromEntries(aux) }),
-              },
-            ],
+          ? ((template?.IPAM as { readonly Config?: unknown } | undefined)?.Config ?? null)
+          : familiesOf(bridge).map(ipamConfig),
     },
     Internal: bridge?.internal ?? false,
     Attachable: bridge?.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: bridge?.configFrom ?? '' },
+    ConfigOnly: network.driver === 'config-only',
     Containers: Object.fromEntries(
       (endpoints ?? []).map((endpoint) => [
         endpoint.containerId,
@@ -135,12 +146,21 @@ export function inspectNetwork(network: Network, endpoints: readonly EndpointRec
           Name: endpoint.containerName,
           EndpointID: endpoint.id,
           MacAddress: endpoint.mac,
-          IPv4Address: formatPrefix(endpoint.address),
-          IPv6Address: '',
+          IPv4Address: endpoint.ipv4 ? formatPrefix(endpoint.ipv4) : '',
+          IPv6Address: endpoint.ipv6 ? formatPrefix(endpoint.ipv6) : '',
         },
       ]),
     ),
     Options: network.options,
     Labels: network.labels,
+  };
+}
+
+function ipamConfig({ subnet, ipRange, gateway, defaultGateway, auxAddresses }: Addressing): object {
+  return {
+    Subnet: formatPrefix(subnet),
+    ...(ipRange && { IPRange: formatPrefix(ipRange) }),
+    Gateway: defaultGateway ?? gateway.address,
+    ...(Object.keys(auxAddresses).length > 0 && { AuxiliaryAddresses: auxAddresses }),
   };
 }

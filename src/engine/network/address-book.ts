@@ -1,0 +1,176 @@
+import { FAMILIES, type Family, type Ip, type Ipv4, type Ipv6 } from '../../model/address.ts';
+import { forbidden, invalid, system } from '../../model/errors.ts';
+import type { Addressing, BridgeNetwork, EndpointAddress } from '../../model/network.ts';
+import { AddressPool } from '../../plan/ipam.ts';
+import type { Collection, Store } from '../store.ts';
+
+/** An endpoint's addresses. */
+export interface Addresses {
+  readonly ipv4?: EndpointAddress<Ipv4>;
+  readonly ipv6?: EndpointAddress<Ipv6>;
+}
+
+type Pools = Partial<Record<Family, AddressPool>>;
+/** What a container had last, by network. */
+type Lease = Readonly<Record<string, Partial<Record<Family, Ip>>>>;
+
+/**
+ * Who has which address. A container that is stopped finds the address it had when it starts again, unless the pool was
+ * needed for others.
+ */
+export class AddressBook {
+  readonly #pools = new Map<string, Pools>();
+  readonly #leases = new Map<string, Lease>();
+  readonly #records: Collection<{ readonly containerId: string; readonly lease: Lease }>;
+
+  constructor(store: Store) {
+    this.#records = store.collection('address_leases');
+    for (const { containerId, lease } of this.#records.all()) this.#leases.set(containerId, lease);
+  }
+
+  open(network: BridgeNetwork): void {
+    const pools: Pools = {};
+    for (const family of FAMILIES) {
+      const addressing = network[family];
+      if (addressing !== undefined) pools[family] = poolOf(addressing);
+    }
+    this.#pools.set(network.id, pools);
+    for (const lease of this.#leases.values()) {
+      for (const [pool, address] of this.#leased(lease, network.id)) pool.keep(address);
+    }
+  }
+
+  close(networkId: string): void {
+    this.#pools.delete(networkId);
+  }
+
+  /** Free addresses, or the wanted ones; all or none. @throws EngineError in Docker's words */
+  take(
+    network: BridgeNetwork,
+    containerId: string,
+    wanted: Readonly<Partial<Record<Family, Ip>>>,
+  ): Addresses {
+    const pools = this.#pools.get(network.id);
+    if (pools === undefined) throw new Error(`network ${network.id} has no address pool`);
+    const before = this.#leases.get(containerId)?.[network.id] ?? {};
+    const taken: Partial<Record<Family, EndpointAddress>> = {};
+    try {
+      for (const family of FAMILIES) {
+        const [pool, addressing] = [pools[family], network[family]];
+        if (pool === undefined || addressing === undefined) {
+          if (wanted[family] !== undefined) throw outside(network, wanted[family]);
+          continue;
+        }
+        const address = takeOne(network, pool, family, wanted[family], before[family]);
+        taken[family] = { address, length: addressing.subnet.length };
+      }
+    } catch (error) {
+      this.release(network.id, taken as Addresses);
+      throw error;
+    }
+    this.#remember(containerId, network.id, taken);
+    return taken as Addresses;
+  }
+
+  /** Takes what an endpoint has from before. */
+  adopt(networkId: string, addresses: Addresses): void {
+    for (const [pool, address] of this.#pairs(networkId, addresses)) pool.take(address);
+  }
+
+  /** The container keeps its claim. */
+  release(networkId: string, addresses: Addresses): void {
+    for (const [pool, address] of this.#pairs(networkId, addresses)) pool.release(address);
+  }
+
+  /** Ends the claims of a container that is removed, or leaves a network for good. */
+  forget(containerId: string, networkId?: string): void {
+    const lease = this.#leases.get(containerId);
+    if (lease === undefined) return;
+    for (const id of networkId === undefined ? Object.keys(lease) : [networkId]) {
+      for (const [pool, address] of this.#leased(lease, id)) pool.unkeep(address);
+    }
+    const rest = Object.entries(lease).filter(([id]) => networkId !== undefined && id !== networkId);
+    if (rest.length > 0) this.#write(containerId, Object.fromEntries(rest));
+    else {
+      this.#leases.delete(containerId);
+      this.#records.delete(containerId);
+    }
+  }
+
+  #remember(containerId: string, networkId: string, taken: Partial<Record<Family, EndpointAddress>>): void {
+    const lease = this.#leases.get(containerId) ?? {};
+    const before = lease[networkId];
+    const now: Partial<Record<Family, Ip>> = {};
+    for (const family of FAMILIES) {
+      const address = taken[family]?.address;
+      if (address !== undefined) now[family] = address;
+    }
+    if (before?.ipv4 === now.ipv4 && before?.ipv6 === now.ipv6) return;
+    for (const [pool, address] of this.#leased(lease, networkId)) pool.unkeep(address);
+    const after = { ...lease, [networkId]: now };
+    for (const [pool, address] of this.#leased(after, networkId)) pool.keep(address);
+    this.#write(containerId, after);
+  }
+
+  #write(containerId: string, lease: Lease): void {
+    this.#leases.set(containerId, lease);
+    this.#records.put(containerId, { containerId, lease });
+  }
+
+  #leased(lease: Lease, networkId: string): readonly (readonly [AddressPool, Ip])[] {
+    const pools = this.#pools.get(networkId);
+    const of = lease[networkId];
+    return FAMILIES.flatMap((family) => {
+      const [pool, address] = [pools?.[family], of?.[family]];
+      return pool === undefined || address === undefined ? [] : [[pool, address] as const];
+    });
+  }
+
+  #pairs(networkId: string, addresses: Addresses): readonly (readonly [AddressPool, Ip])[] {
+    const pools = this.#pools.get(networkId);
+    return FAMILIES.flatMap((family) => {
+      const [pool, address] = [pools?.[family], addresses[family]?.address];
+      return pool === undefined || address === undefined ? [] : [[pool, address] as const];
+    });
+  }
+}
+
+function poolOf(addressing: Addressing): AddressPool {
+  const { subnet, ipRange, gateway, auxAddresses, defaultGateway } = addressing;
+  return new AddressPool<Ip>(subnet, ipRange, [
+    gateway.address,
+    ...Object.values(auxAddresses),
+    ...(defaultGateway ? [defaultGateway] : []),
+  ]);
+}
+
+function takeOne(
+  network: BridgeNetwork,
+  pool: AddressPool,
+  family: Family,
+  wanted: Ip | undefined,
+  before: Ip | undefined,
+): Ip {
+  if (wanted === undefined) {
+    if (before !== undefined && pool.take(before) === 'taken') return before;
+    const address = pool.allocate();
+    if (address !== undefined) return address;
+    const name = family === 'ipv4' ? 'IPv4' : 'IPv6';
+    throw system(
+      `failed to set up container networking: no available ${name} addresses on this network's address pools: ${network.name} (${network.id})`,
+    );
+  }
+  switch (pool.take(wanted)) {
+    case 'taken':
+      return wanted;
+    case 'outside':
+      throw outside(network, wanted);
+    case 'in-use':
+      throw forbidden('failed to set up container networking: Address already in use');
+  }
+}
+
+const outside = (network: BridgeNetwork, wanted: Ip): Error =>
+  invalid(
+    `invalid config for network ${network.name}: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${wanted}`,
+  );
