@@ -1,4 +1,4 @@
-import { type Family, familyOf, type Ip, isAny, type NetnsPath } from '../model/address.ts';
+import { type Family, familyOf, type Ip, isAny, isLoopback, type NetnsPath } from '../model/address.ts';
 import type { Addressing, BridgeNetwork, Endpoint } from '../model/network.ts';
 import type { PortRange, PublishedPort } from '../model/port.ts';
 import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
@@ -38,7 +38,7 @@ export function explainPublishedPort(
       ...planEndpoint(network, { ...endpoint, published: [published] }, '' as NetnsPath, FACTS),
     ].filter(isElement),
   );
-  const loopback = hostIp.startsWith('127.') || hostIp === '::1';
+  const loopback = isLoopback(hostIp);
   const { client, host } = EXAMPLES[family];
   const asked: Place = { address: hostIp, ports: hostPorts };
   const served: Place = { address: own.address, ports: containerPorts };

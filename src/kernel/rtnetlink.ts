@@ -231,12 +231,13 @@ export class RouteSocket {
     header[1] = 128;
     header[4] = RT_TABLE_LOCAL;
     header[7] = RTN_LOCAL;
-    this.#netlink.request(
-      RTM_NEWROUTE,
-      NLM_F_CREATE | NLM_F_REPLACE,
-      [header, attribute(RTA_DST, LOOPBACK), attribute(RTA_OIF, u32(link))],
-      'route to ::1',
-    );
+    const parts = [header, attribute(RTA_DST, LOOPBACK), attribute(RTA_OIF, u32(link))];
+    try {
+      // Not to replace: each bridge has one.
+      this.#netlink.request(RTM_NEWROUTE, NLM_F_CREATE, parts, 'route to ::1');
+    } catch (error) {
+      if (!(error instanceof KernelError && error.errno === 'EEXIST')) throw error;
+    }
   }
 
   /** The links that have a local route to ::1. */

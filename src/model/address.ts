@@ -45,6 +45,8 @@ export const bitsOf = (address: Ip): 32 | 128 => (isIpv4(address) ? 32 : 128);
 /** Every address of the host: `0.0.0.0` or `::`. */
 export const isAny = (address: Ip): boolean => address === ANY_IPV4 || address === ANY_IPV6;
 
+export const isLoopback = (address: Ip): boolean => address === '::1' || address.startsWith('127.');
+
 /** @throws EngineError INVALID_PARAMETER */
 export function parseIpv4(text: string): Ipv4 {
   if (!ipaddr.IPv4.isValidFourPartDecimal(text)) throw invalid(`invalid IPv4 address: ${text}`);

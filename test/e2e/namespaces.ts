@@ -8,6 +8,9 @@ export const HOST = '198.51.100.1';
 export const HOST_SECOND = '198.51.100.3';
 export const OUTSIDE = '198.51.100.2';
 export const NAME_SERVER = '198.51.100.53';
+/** RFC 3849. */
+export const HOST6 = '2001:db8:7::1';
+export const OUTSIDE6 = '2001:db8:7::2';
 
 /** Two namespaces joined by a wire: the machine the engine runs on, and a host outside. Holder processes keep them. */
 export interface Namespaces {
@@ -51,11 +54,14 @@ export async function makeNamespaces(directory: string): Promise<Namespaces> {
     ip link add up0 type veth peer name wire0 netns ${outside.pid}
     ip addr add ${HOST}/24 dev up0
     ip addr add ${HOST_SECOND}/24 dev up0
+    ip addr add ${HOST6}/64 dev up0 nodad
     ip link set up0 up
     ip route add default via ${OUTSIDE}
+    ip -6 route add default via ${OUTSIDE6}
     nsenter -t ${outside.pid} -n sh -euc '
       ip addr add ${OUTSIDE}/24 dev wire0
       ip addr add ${NAME_SERVER}/24 dev wire0
+      ip addr add ${OUTSIDE6}/64 dev wire0 nodad
       ip link set wire0 up'`,
   ]);
   return { machine: machine.pid, outside: outside.pid, holders: [machine, outside] };

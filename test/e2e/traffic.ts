@@ -20,19 +20,22 @@ export interface Target {
 /** Milliseconds until no answer is taken for none; everything asked here is on this machine. */
 const PATIENCE = 800;
 
+/** Servers listen on both families: RFC 4291 §2.5.5.2. */
+const plain = (address = ''): string => address.replace(/^::ffff:/, '');
+
 function serve(listener: Listener, name: string): Promise<void> {
-  const { port, address = '0.0.0.0' } = listener;
+  const { port, address = '::' } = listener;
   return new Promise((resolve, reject) => {
     if (listener.protocol === 'tcp') {
       const server = createServer((socket) => {
         socket.on('error', () => {});
-        socket.end(`${name} ${socket.remoteAddress} ${port}`);
+        socket.end(`${name} ${plain(socket.remoteAddress)} ${port}`);
       });
       server.on('error', reject).listen(port, address, resolve);
     } else {
-      const socket = createSocket('udp4');
+      const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       socket.on('message', (_, from) =>
-        socket.send(`${name} ${from.address} ${port}`, from.port, from.address),
+        socket.send(`${name} ${plain(from.address)} ${port}`, from.port, from.address),
       );
       socket.on('error', reject).bind(port, address, resolve);
     }
@@ -54,7 +57,7 @@ function askTcp(target: Target): Promise<string> {
 
 function askUdp(target: Target): Promise<string> {
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(target.address.includes(':') ? 'udp6' : 'udp4');
     const finish = (text: string): void => {
       clearTimeout(timer);
       socket.close();

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { HostPortTaken, type Kernel } from '../../kernel/kernel.ts';
-import { FAMILIES, type Family, familyOf, type IfName, parseIp, parseMac } from '../../model/address.ts';
+import {
+  FAMILIES,
+  type Family,
+  familyOf,
+  type IfName,
+  isLoopback,
+  parseIp,
+  parseMac,
+} from '../../model/address.ts';
 import { forbidden, invalid } from '../../model/errors.ts';
 import { addressesOf, type BridgeNetwork, type Sandbox } from '../../model/network.ts';
 import type { OpenPort, PortRange, PublishedPort } from '../../model/port.ts';
@@ -175,7 +183,9 @@ export class Endpoints {
       translated: of((family) => !routed(family)),
       opened: of(routed).flatMap(({ hostIps, protocol, containerPort }) => {
         const ports: PortRange = { first: containerPort, last: containerPort };
-        return hostIps.map((ip) => ({ family: familyOf(ip), protocol, ports }));
+        // What is for the host alone is not opened to the world: the host reaches every port anyway.
+        const open = hostIps.filter((ip) => !isLoopback(ip));
+        return open.map((ip) => ({ family: familyOf(ip), protocol, ports }));
       }),
     };
   }
