@@ -66,6 +66,7 @@ export class Upstreams {
             })
             .catch(() => {
               this.#failedAt.set(server, Date.now());
+              if (stop.signal.aborted) return;
               open--;
               askNext();
             });
