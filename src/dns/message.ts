@@ -3,6 +3,7 @@ import {
   type DecodedPacket,
   decode,
   encode,
+  encodingLength,
   type Question,
   RECURSION_DESIRED,
 } from 'dns-packet';
@@ -50,7 +51,10 @@ export interface Reply {
   readonly authoritative?: boolean;
 }
 
-/** @param limit bytes; a longer answer is cut to its question and marked as truncated, so that the client asks by TCP */
+/**
+ * @param limit bytes; of a longer answer as many records are given as there is room for, marked as truncated: a client
+ * asks again by TCP (RFC 2181 §9), and one that cannot (musl before 1.2.4) has some addresses instead of none
+ */
 export function formatReply(query: Query, reply: Reply, limit: number): Buffer {
   const flags =
     ((query.packet.flags ?? 0) & RECURSION_DESIRED) | QR | RA | (reply.authoritative ? AA : 0) | reply.rcode;
@@ -76,7 +80,19 @@ export function formatReply(query: Query, reply: Reply, limit: number): Buffer {
   };
   const bytes = encode(message);
   if (bytes.length <= limit) return bytes;
-  return encode({ ...message, flags: flags | TC, answers: [], authorities: [] });
+  const cut = (count: number) => ({
+    ...message,
+    flags: flags | TC,
+    answers: message.answers.slice(0, count),
+    authorities: [],
+  });
+  let fits = 0;
+  for (let tooMany = message.answers.length + 1; tooMany - fits > 1; ) {
+    const middle = (fits + tooMany) >> 1;
+    if (encodingLength(cut(middle)) <= limit) fits = middle;
+    else tooMany = middle;
+  }
+  return encode(cut(fits));
 }
 
 /** The answer to bytes that are no query, as far as there is an id to answer to. */

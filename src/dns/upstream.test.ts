@@ -59,3 +59,14 @@ test('NXDOMAIN is an answer; SERVFAIL is given on when nobody says better; silen
   assert.equal(await play({ 1: { after: 0 } }).upstreams.ask(query, 'udp'), undefined);
   assert.equal(await play({}).upstreams.ask(query, 'udp'), undefined);
 });
+
+test('once there is an answer nobody else is asked, and who was not asked has not failed', async () => {
+  const { upstreams, asked } = play({
+    1: { after: 3000, rcode: 0 },
+    2: { after: 5, rcode: 0 },
+    3: { after: 5, rcode: 0 },
+  });
+  assert.equal(mark(await upstreams.ask(query, 'udp')), 2);
+  await sleep(200);
+  assert.deepEqual(asked, ['1', '2']);
+});

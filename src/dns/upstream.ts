@@ -67,6 +67,7 @@ export class Upstreams {
             })
             .catch(() => {
               this.#failedAt.set(server, Date.now());
+              if (stop.signal.aborted) return;
               open--;
               askNext();
             });
