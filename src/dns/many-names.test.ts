@@ -23,7 +23,7 @@ function add(table: NameTable, i: number, address = addressOf(i)): void {
     endpointId: `endpoint${i}`,
     networkId: `id${network}`,
     networkName: `net${network}`,
-    address,
+    addresses: [address],
     names: namesOf(i),
   });
 }
@@ -36,7 +36,7 @@ function fill(count = COUNT): NameTable {
 
 const viewOf = (...networks: number[]): View => ({
   networkIds: networks.map((network) => `id${network}`),
-  gateway: undefined,
+  gateways: [],
   upstreams: undefined,
 });
 
