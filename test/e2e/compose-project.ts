@@ -1,5 +1,6 @@
 /** The project of compose.test.ts, as its user writes it. */
 export const DATABASE = '10.123.45.10';
+export const DATABASE_GATEWAY = '10.123.45.1';
 export const WEB = '10.123.46.20';
 
 /**
@@ -67,7 +68,7 @@ networks:
     ipam: { config: [{ subnet: 10.123.46.0/24 }] }
   back:
     internal: true
-    ipam: { config: [{ subnet: 10.123.45.0/24 }] }
+    ipam: { config: [{ subnet: 10.123.45.0/24, gateway: ${DATABASE_GATEWAY} }] }
 volumes:
   data: {}
 `;
