@@ -11,5 +11,7 @@ done_ 'test packages' 'debootstrap, docker-registry, mariadb client, curl, connt
 export GANGWAY_TEST_CACHE=${GANGWAY_TEST_CACHE:-/var/cache/gangway-test}
 bash "$ROOT/test/images/build.sh" "$GANGWAY_TEST_CACHE" || fail 'The test images could not be made.'
 done_ 'test images' "busybox, apache, mysql:5.7 in $GANGWAY_TEST_CACHE"
+bash "$ROOT/setup/compose-plugin.sh" "$GANGWAY_TEST_CACHE"
+done_ 'Docker Compose' "$("$GANGWAY_TEST_CACHE/docker-compose" version --short)"
 echo
 cd "$ROOT" && exec npm run -s check
