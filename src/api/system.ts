@@ -18,6 +18,8 @@ export interface SystemSources {
     readonly version: () => Promise<{ readonly version: string; readonly revision: string }>;
   };
   readonly runc: () => Promise<{ readonly version: string; readonly commit: string }>;
+  /** Who stands in the way of the containers' packets. */
+  readonly networkWarnings: () => readonly string[];
   readonly counts: () => {
     readonly running: number;
     readonly paused: number;
@@ -202,7 +204,11 @@ async function info(sources: SystemSources): Promise<object> {
       Address: sources.containerd.address,
       Namespaces: { Containers: config.containerdNamespace, Plugins: '' },
     },
-    Warnings: warningsOrNull([...openHosts(config), ...hostWarnings(host.cgroups, forwarding)]),
+    Warnings: warningsOrNull([
+      ...openHosts(config),
+      ...hostWarnings(host.cgroups, forwarding),
+      ...sources.networkWarnings(),
+    ]),
   };
 }
 

@@ -109,10 +109,12 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
         version: () => containerdVersion(parts.containerd.address),
       },
       runc: probeOnce(probeRunc),
+      networkWarnings: () => parts.networking.warnings(),
       counts: () => ({ ...parts.containers.counts(), images: parts.images.list().length }),
       eventListeners: () => parts.events.listenerCount,
       diskUsage: (kinds) => diskUsage(kinds, parts),
     });
+    parts.networking.watch();
     const listeners: Listeners = await listen(app, config, log);
     undo.push(() => listeners.close(Math.min(config.shutdownTimeout, 2) * 1000));
     log.info({ pid: process.pid, dataRoot: config.dataRoot, execRoot: config.execRoot }, 'daemon is ready');

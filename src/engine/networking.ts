@@ -67,6 +67,10 @@ export interface Networking {
   writeFiles(request: NetworkFilesRequest): NetworkFiles;
   /** Answers the container's questions again after a restart of the daemon. @param dns its `--dns` servers */
   serveNames(containerId: string, dns: readonly string[]): void;
+  /** From now on what others change is put right, and named where it cannot be. */
+  watch(): void;
+  /** What stands in the way of packets, for `docker info`. */
+  warnings(): readonly string[];
   /** At start: makes the kernel what the model says, keeping everything that is already right. */
   reconcile(isAlive: (containerId: string) => boolean): void;
 }

@@ -56,6 +56,7 @@ export function network(given: {
       owned: given.owned ?? true,
       mac: '02:42:00:00:00:01' as Mac,
       mtu: 1500,
+      mtuOfUplink: false,
       icc: given.icc ?? true,
       trustedInterfaces: [],
       ifPrefix: 'eth',

@@ -9,6 +9,8 @@ import {
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
+import type { KernelEvent } from './change-monitor.ts';
+import type { ForeignChain } from './foreign-firewall.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 
 export interface FakeKernelOptions {
@@ -29,7 +31,10 @@ export class FakeKernel implements Kernel {
   readonly forgotten: string[] = [];
   readonly forwarding = new Set<Family>();
   closed = false;
-  readonly #host: Partial<HostFacts>;
+  /** To whoever watches. */
+  tell: (event: KernelEvent) => void = () => {};
+  chains: readonly ForeignChain[] = [];
+  #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
 
@@ -37,6 +42,10 @@ export class FakeKernel implements Kernel {
     this.taken = new Set(options.taken);
     this.#host = options.host ?? {};
     this.#foreignBridges = options.foreignBridges ?? {};
+  }
+
+  changeHost(facts: Partial<HostFacts>): void {
+    this.#host = { ...this.#host, ...facts };
   }
 
   /** The n-th change from now on (1 is the next) throws a KernelError EIO, once. */
@@ -71,6 +80,23 @@ export class FakeKernel implements Kernel {
 
   observe(): readonly Resource[] {
     return [...this.resources.values()];
+  }
+
+  watch(listener: (event: KernelEvent) => void): () => void {
+    this.tell = listener;
+    return () => {
+      this.tell = () => {};
+    };
+  }
+
+  link(name: string): { readonly up: boolean; readonly master: number } | undefined {
+    const link = this.resources.get(`link ${name}`);
+    if (link === undefined) return undefined;
+    return { up: true, master: link.kind === 'veth' && this.resources.has(`link ${link.bridge}`) ? 1 : 0 };
+  }
+
+  foreignChains(): readonly ForeignChain[] {
+    return this.chains;
   }
 
   host(): HostFacts {

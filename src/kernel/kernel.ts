@@ -1,6 +1,8 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
+import type { KernelEvent } from './change-monitor.ts';
+import type { ForeignChain } from './foreign-firewall.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -17,6 +19,15 @@ export interface Kernel {
   tearDown(changes: readonly Change[]): readonly KernelError[];
   /** What of ours (by mark) is in the kernel now. Costs a listing: for start and drift checks, never per operation. */
   observe(): readonly Resource[];
+  /**
+   * Tells what others do to the kernel's network, soon after it happened; what the engine does itself is told too, but
+   * for changes of its tables. One listener. @returns ends it
+   */
+  watch(listener: (event: KernelEvent) => void): () => void;
+  /** A link of this namespace; undefined when there is none. */
+  link(name: string): { readonly up: boolean; readonly master: number } | undefined;
+  /** Chains of others that let nothing be forwarded by default. Costs a listing. */
+  foreignChains(): readonly ForeignChain[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

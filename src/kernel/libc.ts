@@ -42,6 +42,11 @@ export const MNT_DETACH = 2;
 const SOCK_CLOEXEC = 0o2000000;
 const SO_ATTACH_FILTER = 26;
 const F_SETFD = 2;
+const F_SETFL = 4;
+const F_SETOWN = 8;
+const O_NONBLOCK = 0o4000;
+const O_ASYNC = 0o20000;
+const MSG_DONTWAIT = 0x40;
 const FD_CLOEXEC = 1;
 const F_SETPIPE_SZ = 1031;
 const RLIMIT_NOFILE = 7;
@@ -117,6 +122,23 @@ export function receive(fd: number, into: Uint8Array): number {
     // With SO_RCVTIMEO a signal ends the wait even under SA_RESTART (signal(7)).
     if (length >= 0 || koffi.errno() !== koffi.os.errno.EINTR) return checked(length, 'recv');
   }
+}
+
+/** What is there already, without waiting. @returns undefined: nothing; `overrun`: the kernel had to drop some. @throws KernelError */
+export function receiveNow(fd: number, into: Uint8Array): number | 'overrun' | undefined {
+  const length = native.recv(fd, into, into.length, MSG_DONTWAIT);
+  if (length >= 0) return length;
+  const errno = errnoName(koffi.errno());
+  if (errno === 'EAGAIN') return undefined;
+  if (errno === 'ENOBUFS') return 'overrun';
+  if (errno === 'EINTR') return receiveNow(fd, into);
+  throw errnoError(koffi.errno(), 'recv');
+}
+
+/** The process gets SIGIO whenever something comes (fcntl(2)). */
+export function signalWhenReadable(fd: number): void {
+  checked(native.fcntl(fd, F_SETOWN, 'int', process.pid), 'fcntl F_SETOWN');
+  checked(native.fcntl(fd, F_SETFL, 'int', O_ASYNC | O_NONBLOCK), 'fcntl F_SETFL');
 }
 
 export function setSocketOption(fd: number, level: number, name: number, value: Uint8Array): void {

@@ -2,13 +2,16 @@ import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../m
 import type { Protocol } from '../model/port.ts';
 import type { Change, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
+import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { cameFor, forget, touches } from './conntrack.ts';
+import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { bindInside, datagramInside } from './inside-sockets.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
+import { isGone } from './link.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
@@ -65,6 +68,24 @@ export class LinuxKernel implements Kernel {
 
   observe(): readonly Resource[] {
     return observe(this.#parts, this.#netnsDirectory);
+  }
+
+  watch(listener: (event: KernelEvent) => void): () => void {
+    const monitor = new ChangeMonitor(listener);
+    return () => monitor.close();
+  }
+
+  link(name: string): { readonly up: boolean; readonly master: number } | undefined {
+    try {
+      return this.#parts.routes.link(name);
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
+  foreignChains(): readonly ForeignChain[] {
+    return foreignChains(this.#nft);
   }
 
   host(): HostFacts {

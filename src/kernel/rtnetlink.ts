@@ -26,15 +26,18 @@ import { NetlinkSocket } from './netlink-socket.ts';
 /** Links, addresses and routes of one network namespace (rtnetlink(7), linux/if_link.h, linux/rtnetlink.h). */
 
 const NETLINK_ROUTE = 0;
-const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
-const RTM_GETLINK = 18;
-const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
-const RTM_GETADDR = 22;
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
+/** Message types. */
+export const RTM = {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  NEWADDR: 20,
+  DELADDR: 21,
+  GETADDR: 22,
+  NEWROUTE: 24,
+  DELROUTE: 25,
+  GETROUTE: 26,
+} as const;
 
 const AF = { ipv4: 2, ipv6: 10 } as const;
 const IFF_UP = 1;
@@ -127,7 +130,7 @@ export class RouteSocket {
   createLink(name: string, attributes: readonly Buffer[], up = false): void {
     const flags = up ? IFF_UP : 0;
     this.#netlink.request(
-      RTM_NEWLINK,
+      RTM.NEWLINK,
       NLM_F_CREATE | NLM_F_EXCL,
       [linkHeader(0, flags, flags), attribute(IFLA.IFNAME, text(name)), ...attributes],
       `create link ${name}`,
@@ -139,7 +142,7 @@ export class RouteSocket {
     const byName = link.index === 0 ? [attribute(IFLA.IFNAME, text(link.name))] : [];
     const [flags, mask] = up === undefined ? [0, 0] : [up ? IFF_UP : 0, IFF_UP];
     this.#netlink.request(
-      RTM_NEWLINK,
+      RTM.NEWLINK,
       0,
       [linkHeader(link.index, flags, mask), ...byName, ...attributes],
       `change link ${link.name}`,
@@ -154,22 +157,22 @@ export class RouteSocket {
   deleteLink(name: string): void {
     const { index } = this.link(name);
     const parts = [linkHeader(index)];
-    void new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM_DELLINK, parts);
+    void new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM.DELLINK, parts);
     for (let tries = 0; tries < DELETE_TRIES; tries++) {
       Atomics.wait(PAUSE, 0, 0, DELETE_PAUSE);
       if (this.#isAbsent(name, index)) return;
     }
-    this.#netlink.request(RTM_DELLINK, 0, parts, `delete link ${name}`);
+    this.#netlink.request(RTM.DELLINK, 0, parts, `delete link ${name}`);
   }
 
   /** @throws KernelError ENODEV */
   link(name: string): Link {
     const parts = [linkHeader(0), extMask(), attribute(IFLA.IFNAME, text(name))];
-    return parseLink(this.#netlink.get(RTM_GETLINK, parts, `link ${name}`));
+    return parseLink(this.#netlink.get(RTM.GETLINK, parts, `link ${name}`));
   }
 
   links(): readonly Link[] {
-    return this.#netlink.dump(RTM_GETLINK, [linkHeader(0), extMask()], 'list links').map(parseLink);
+    return this.#netlink.dump(RTM.GETLINK, [linkHeader(0), extMask()], 'list links').map(parseLink);
   }
 
   addAddress(link: number, address: InterfaceAddress): void {
@@ -177,7 +180,7 @@ export class RouteSocket {
     if (familyOf(address.address) === 'ipv4' && address.length < 31)
       parts.push(attribute(IFA_BROADCAST, ipBytes(broadcast(address))));
     this.#netlink.request(
-      RTM_NEWADDR,
+      RTM.NEWADDR,
       NLM_F_CREATE | NLM_F_REPLACE,
       parts,
       `add address ${address.address}/${address.length}`,
@@ -185,12 +188,12 @@ export class RouteSocket {
   }
 
   deleteAddress(link: number, address: InterfaceAddress): void {
-    this.#netlink.request(RTM_DELADDR, 0, addressParts(link, address), `delete address ${address.address}`);
+    this.#netlink.request(RTM.DELADDR, 0, addressParts(link, address), `delete address ${address.address}`);
   }
 
   /** Addresses with the index of their link, but for those that IPv6 gives every link by itself. */
   addresses(): readonly (InterfaceAddress & { readonly link: number })[] {
-    return this.#netlink.dump(RTM_GETADDR, [Buffer.alloc(8)], 'list addresses').flatMap((answer) => {
+    return this.#netlink.dump(RTM.GETADDR, [Buffer.alloc(8)], 'list addresses').flatMap((answer) => {
       const attributes = parseAttributes(answer.payload, 8);
       // IPv6 has IFA_LOCAL only on a point-to-point link.
       const local = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS);
@@ -202,7 +205,7 @@ export class RouteSocket {
 
   setDefaultRoute(link: number, gateway: Ip): void {
     this.#netlink.request(
-      RTM_NEWROUTE,
+      RTM.NEWROUTE,
       NLM_F_CREATE | NLM_F_REPLACE,
       [
         routeHeader(familyOf(gateway)),
@@ -215,7 +218,7 @@ export class RouteSocket {
 
   deleteDefaultRoute(link: number, family: Family): void {
     this.#netlink.request(
-      RTM_DELROUTE,
+      RTM.DELROUTE,
       0,
       [routeHeader(family), attribute(RTA_OIF, u32(link))],
       'delete default route',
@@ -234,7 +237,7 @@ export class RouteSocket {
     const parts = [header, attribute(RTA_DST, LOOPBACK), attribute(RTA_OIF, u32(link))];
     try {
       // Not to replace: each bridge has one.
-      this.#netlink.request(RTM_NEWROUTE, NLM_F_CREATE, parts, 'route to ::1');
+      this.#netlink.request(RTM.NEWROUTE, NLM_F_CREATE, parts, 'route to ::1');
     } catch (error) {
       if (!(error instanceof KernelError && error.errno === 'EEXIST')) throw error;
     }
@@ -244,7 +247,7 @@ export class RouteSocket {
   loopbackRoutes(): ReadonlySet<number> {
     const header = Buffer.alloc(12);
     header[0] = AF.ipv6;
-    const found = this.#netlink.dump(RTM_GETROUTE, [header], 'list routes').flatMap((answer) => {
+    const found = this.#netlink.dump(RTM.GETROUTE, [header], 'list routes').flatMap((answer) => {
       const attributes = parseAttributes(answer.payload, 12);
       const here = answer.payload.readUInt8(7) === RTN_LOCAL && attributes.get(RTA_DST)?.equals(LOOPBACK);
       return here ? [attributes.get(RTA_OIF)?.readUInt32LE(0) ?? 0] : [];
@@ -263,7 +266,7 @@ export class RouteSocket {
 
   /** Unicast routes of the main table. */
   routes(): readonly Route[] {
-    return this.#netlink.dump(RTM_GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(parseRoute);
+    return this.#netlink.dump(RTM.GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(parseRoute);
   }
 
   close(): void {
@@ -303,7 +306,8 @@ function routeHeader(family: Family): Buffer {
   ]);
 }
 
-function parseLink(answer: NetlinkMessage): Link {
+/** RTM_NEWLINK. */
+export function parseLink(answer: NetlinkMessage): Link {
   const attributes = parseAttributes(answer.payload, 16);
   const info = parseAttributes(attributes.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
   const port = parseAttributes(info.get(IFLA.INFO_SLAVE_DATA) ?? Buffer.alloc(0));

@@ -57,6 +57,8 @@ export interface BridgeSettings {
   readonly owned: boolean;
   readonly mac: Mac;
   readonly mtu: number;
+  /** The user gave no MTU: it is that of the uplink, and changes with it. */
+  readonly mtuOfUplink: boolean;
   /** Inter-container communication on this bridge (`--icc`, `enable_icc`). */
   readonly icc: boolean;
   /** Where `-p` without an address publishes (`--ip`, `host_binding_ipv4`); absent: every address of both families. */

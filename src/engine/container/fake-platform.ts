@@ -116,6 +116,8 @@ export function fakeEngine(t: TestContext) {
       },
       closeSandbox: (id: string) => void sandboxes.delete(id),
       forget: () => {},
+      watch: () => {},
+      warnings: () => [],
       writeFiles: () => ({ hostsPath: '/h', hostnamePath: '/n', resolvConfPath: '/r' }),
       reconcile: () => {},
     },

@@ -107,6 +107,7 @@ export function defaultBridge(
       owned: foreign === undefined,
       mac: before?.bridge.mac ?? randomMac(),
       mtu,
+      mtuOfUplink: config.mtu === undefined && foreign === undefined,
       icc: config.icc,
       hostBinding: config.ip,
       trustedInterfaces: [],

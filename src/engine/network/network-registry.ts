@@ -146,6 +146,18 @@ export class NetworkRegistry {
     this.#forget(network);
   }
 
+  /** Networks that have the uplink's MTU, where it is another now. @returns whether there were any */
+  followUplink(): boolean {
+    const { uplinkMtu: mtu } = this.#kernel.host();
+    const changed = this.bridges().filter(({ bridge }) => bridge.mtuOfUplink && bridge.mtu !== mtu);
+    for (const network of changed) {
+      const after = { ...network, bridge: { ...network.bridge, mtu } };
+      this.#records.put(network.id, after);
+      this.#networks.set(network.id, after);
+    }
+    return changed.length > 0;
+  }
+
   /** @returns what could not be taken out of the kernel; the network is gone all the same */
   remove(network: BridgeNetwork): readonly KernelError[] {
     const failures = this.#kernel.tearDown(deletions(planNetwork(network, this.#facts)));
@@ -203,6 +215,7 @@ export class NetworkRegistry {
         owned: this.#kernel.foreignBridge(ifName) === undefined,
         mac: randomMac(),
         mtu: bridge.mtu ?? host.uplinkMtu,
+        mtuOfUplink: bridge.mtu === undefined,
         icc: bridge.icc ?? true,
         ...(bridge.hostBinding && { hostBinding: bridge.hostBinding }),
         trustedInterfaces: bridge.trustedInterfaces,

@@ -7,7 +7,7 @@ import { forbidden, system } from '../../model/errors.ts';
 import { type ConfigNetwork, familiesOf, type Network, type Sandbox } from '../../model/network.ts';
 import { creations, diff } from '../../plan/diff.ts';
 import { type PlanFacts, plan, planSandbox } from '../../plan/plan.ts';
-import type { Resource } from '../../plan/resource.ts';
+import { type Resource, resourceKey } from '../../plan/resource.ts';
 import type { TableFamily } from '../../plan/rule.ts';
 import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
@@ -16,6 +16,7 @@ import type { Store } from '../store.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
+import { Healer } from './healer.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
@@ -44,6 +45,7 @@ export class Networks implements Networking {
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #endpoints: Endpoints;
+  #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
     const { config, log, store, events, kernel } = options;
@@ -251,8 +253,46 @@ export class Networks implements Networking {
     }
   }
 
+  /** From now on, what others change is put right as soon as the kernel tells of it. */
+  watch(): void {
+    this.#healer ??= new Healer(this.#kernel, this.#log, {
+      wantedLink: (name) => this.#wantedLink(name),
+      wantsAddress: (address) =>
+        this.#registry
+          .bridges()
+          .flatMap(familiesOf)
+          .some(({ gateway, onBridge }) => onBridge && gateway.address === address),
+      heal: () => this.#heal('the network was changed by another program and is put right'),
+      followUplink: () => {
+        if (this.#registry.followUplink()) this.#heal('the MTU follows the uplink');
+      },
+    });
+  }
+
+  /** What stands in the way of packets, for `docker info`. */
+  warnings(): readonly string[] {
+    return this.#healer?.warnings() ?? [];
+  }
+
+  #wantedLink(name: string): 'bridge' | 'port' | undefined {
+    if (this.#registry.bridges().some(({ bridge }) => bridge.owned && bridge.ifName === name))
+      return 'bridge';
+    return this.#table.allEndpoints().some(({ hostIfName }) => hostIfName === name) ? 'port' : undefined;
+  }
+
+  #heal(words: string): void {
+    if (this.#config.network.ipForward) this.#enableForwarding();
+    const changes = diff(this.#wanted(), this.#kernel.observe());
+    if (changes.length === 0) return;
+    const failures = this.#kernel.tearDown(changes);
+    const what = changes.slice(0, 5).map(({ op, resource }) => `${op} ${resourceKey(resource)}`);
+    this.#log.warn({ changes: changes.length, first: what }, words);
+    for (const failure of failures) this.#log.error({ err: failure }, 'this could not be put right');
+  }
+
   /** Ends the name service; everything in the kernel stays. */
   close(): void {
+    this.#healer?.close();
     this.#names.closeAll();
   }
 }
