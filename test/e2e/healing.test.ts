@@ -108,7 +108,7 @@ test('the MTU of the uplink is that of the networks, and stays so', async () => 
 });
 
 test('a firewall that stops forwarded packets is named, in the log and by docker info', async () => {
-  const rules = `table inet theirs { chain forwards { type filter hook forward priority 0; policy drop; ct state established accept; } }`;
+  const rules = `table inet theirs { chain forwards { type filter hook forward priority 0; policy drop; ct state established accept; }; }`;
   assert.equal((await machine.host(['nft', rules])).status, 0);
   await until('docker info to warn', async () => {
     const info = await machine.docker('info');
