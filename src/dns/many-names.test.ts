@@ -36,6 +36,7 @@ function fill(count = COUNT): NameTable {
 
 const viewOf = (...networks: number[]): View => ({
   networkIds: networks.map((network) => `id${network}`),
+  links: new Map(),
   gateways: [],
   upstreams: undefined,
 });

@@ -45,7 +45,12 @@ const upstreams = new Upstreams(['192.0.2.53'], async (_server, query) => {
   );
   return encode({ type: 'response', ...(id && { id }), questions: questions ?? [], answers });
 });
-const view: View = { networkIds: ['n1'], gateways: ['172.18.0.1', 'fd00::1'] as Ip[], upstreams };
+const view: View = {
+  networkIds: ['n1'],
+  links: new Map(),
+  gateways: ['172.18.0.1', 'fd00::1'] as Ip[],
+  upstreams,
+};
 
 async function ask(bytes: Buffer, from: View = view, transport: 'udp' | 'tcp' = 'udp') {
   const answer = await new Resolver(names).answer(bytes, from, transport);
@@ -99,7 +104,7 @@ test('an unknown name goes to the upstream once, and comes from the cache after 
 });
 
 test('a name of another network is unknown; without a way out that is SERVFAIL', async () => {
-  const alone: View = { networkIds: ['n2'], gateways: [], upstreams: undefined };
+  const alone: View = { networkIds: ['n2'], links: new Map(), gateways: [], upstreams: undefined };
   assert.equal((await ask(question('mysql', 'A'), alone)).rcode, 'SERVFAIL');
 });
 

@@ -10,6 +10,8 @@ import type { Upstreams } from './upstream.ts';
 export interface View {
   /** The networks it is on, in the order of their attachment. */
   readonly networkIds: readonly string[];
+  /** What others are called here alone (`--link`): lower-case alias to the name of the container. */
+  readonly links: ReadonlyMap<string, string>;
   /** The addresses that `host.docker.internal` and `gateway.docker.internal` stand for. */
   readonly gateways: readonly Ip[];
   /** Undefined: no way out (internal networks only). */
@@ -46,7 +48,8 @@ export class Resolver {
   }
 
   #addresses(name: string, view: View): readonly Ip[] {
-    const found = this.#names.find(name, view.networkIds);
+    const target = view.links.get(name.toLowerCase()) ?? name;
+    const found = this.#names.find(target, view.networkIds);
     if (found.length > 0) return found;
     return GATEWAY_NAMES.has(name.toLowerCase()) ? view.gateways : [];
   }

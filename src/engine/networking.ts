@@ -27,6 +27,8 @@ export interface NetworkFilesRequest {
   readonly domainname: string;
   /** `name:ip` or `name:host-gateway`. */
   readonly extraHosts: readonly string[];
+  /** Of `--link`. */
+  readonly links: readonly { readonly address: string; readonly names: readonly string[] }[];
   readonly dns: readonly string[];
   readonly dnsSearch: readonly string[];
   readonly dnsOptions: readonly string[];

@@ -135,6 +135,8 @@ export class FakeKernel implements Kernel {
     throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
   }
 
+  announce(): void {}
+
   forgetConnections(address: Ip): void {
     this.forgotten.push(address);
   }

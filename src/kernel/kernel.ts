@@ -1,6 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
-import type { Change, Resource } from '../plan/resource.ts';
+import type { Change, Resource, VethResource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 
@@ -47,6 +47,8 @@ export interface Kernel {
   bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
   datagramInside(netns: NetnsPath, family: Family): number;
+  /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
+  announce(veth: VethResource): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: Ip): void;
   /**

@@ -67,13 +67,16 @@ export function errnoError(errno: number, what: string): KernelError {
   return new KernelError(`${what}: ${errnoText(errno)}`, errnoName(errno));
 }
 
+/** What a bridge without a free port answers; Node has no name for it. */
+const EXFULL = 54;
+
 /** `ENOENT` for 2. */
 export function errnoName(errno: number): string {
-  return getSystemErrorName(-errno);
+  return errno === EXFULL ? 'EXFULL' : getSystemErrorName(-errno);
 }
 
 export function errnoText(errno: number): string {
-  return getSystemErrorMessage(-errno) ?? `errno ${errno}`;
+  return errno === EXFULL ? 'exchange full' : (getSystemErrorMessage(-errno) ?? `errno ${errno}`);
 }
 
 function checked(result: number, what: string): number {

@@ -1,6 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
-import type { Change, Resource } from '../plan/resource.ts';
+import type { Change, Resource, VethResource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { cameFor, forget, touches } from './conntrack.ts';
@@ -18,6 +18,7 @@ import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
+import { announce } from './veth.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -116,6 +117,10 @@ export class LinuxKernel implements Kernel {
 
   datagramInside(netns: NetnsPath, family: Family): number {
     return datagramInside(this.#parts.namespaces, netns, family);
+  }
+
+  announce(veth: VethResource): void {
+    announce(this.#parts.namespaces, veth);
   }
 
   forgetConnections(address: Ip): void {

@@ -39,7 +39,6 @@ export function createVeth(routes: RouteSocket, namespaces: NetnsSwitch, veth: V
       writeSysctls(veth);
     });
     connectToBridge(routes, veth, bridge);
-    announce(namespaces, veth);
   } catch (error) {
     deleteLink(routes, veth.hostIfName);
     throw error;
@@ -97,7 +96,7 @@ function writeSysctls(veth: VethResource): void {
  * Tells the neighbours whose the addresses are now (RFC 5227 §2.3, RFC 4861 §7.2.6): an address may have had another MAC
  * a moment ago. Setting the MAC it has makes the kernel send both.
  */
-function announce(namespaces: NetnsSwitch, veth: VethResource): void {
+export function announce(namespaces: NetnsSwitch, veth: VethResource): void {
   namespaces.inside(veth.netns, () => {
     writeSysctl(`net/ipv4/conf/${veth.ifName}/arp_notify`, '1');
     if (veth.ipv6) writeSysctl(`net/ipv6/conf/${veth.ifName}/ndisc_notify`, '1');

@@ -221,3 +221,58 @@ test('a configuration network, and one that is made from it', async () => {
   assert.notEqual(connected.status, 0);
   await machine.dockerOk('network', 'rm', 'made', 'template');
 });
+
+test('--link: names in /etc/hosts on the default bridge, a name of its own on a network', async () => {
+  await start('db');
+  await start('web', '--link', 'db:database', '--link', 'db');
+  const { IPAddress: address } = await settings('db', 'bridge');
+  const id = (await machine.dockerOk('inspect', '-f', '{{.Id}}', 'db')).slice(0, 12);
+  const hosts = await exec('web', 'cat', '/etc/hosts');
+  assert.ok(hosts.includes(`${address}\tdatabase ${id} db\n`), hosts);
+  assert.equal(
+    await machine.dockerOk('inspect', '-f', '{{.HostConfig.Links}}', 'web'),
+    '[/db:/web/database /db:/web/db]',
+  );
+  // The linked container comes back elsewhere.
+  await machine.dockerOk('stop', '-t', '0', 'db');
+  const refused = await machine.docker('run', '--rm', '--link', 'db', 'busybox', 'true');
+  assert.match(refused.stderr, /Cannot link to a non running container: \/db AS \//);
+  await machine.dockerOk('rm', 'db');
+  await start('other');
+  await start('db');
+  const missing = await machine.docker('run', '--rm', '--link', 'nobody:x', 'busybox', 'true');
+  assert.match(missing.stderr, /could not get container for nobody: No such container: nobody/);
+
+  await start('named', '--network', 'lamp');
+  await start('linked', '--network', 'lamp', '--link', 'named:Sql', '--dns-search', '.');
+  await start('stranger', '--network', 'lamp', '--dns-search', '.');
+  const wanted = String((await settings('named', 'lamp')).IPAddress);
+  assert.ok((await exec('linked', 'nslookup', '-type=A', 'sql')).includes(wanted));
+  assert.notEqual(
+    (await machine.docker('exec', 'stranger', 'timeout', '2', 'nslookup', '-type=A', 'sql')).status,
+    0,
+  );
+});
+
+test('a bridge that is full says so', async () => {
+  await machine.dockerOk(
+    'network',
+    'create',
+    '--subnet',
+    '10.64.0.0/21',
+    '-o',
+    'com.docker.network.bridge.name=br-full',
+    'full',
+  );
+  const batch = (lines: readonly string[]): Promise<string> =>
+    must(machine.inMachine(['sh', '-c', `ip -batch - <<'LINKS'\n${lines.join('\n')}\nLINKS`]));
+  const fill = Array.from({ length: 1023 }, (_, i) => `fill${i}`);
+  await batch(fill.map((name, i) => `link add ${name} group 77 type veth peer name other${i}`));
+  await batch(fill.map((name) => `link set ${name} master br-full`));
+  const refused = await machine.docker('run', '--rm', '--network', 'full', 'busybox', 'true');
+  assert.match(refused.stderr, /the bridge of network full is full: the kernel takes 1023 containers/);
+  await batch(['link delete fill7']);
+  await machine.dockerOk('run', '--rm', '--network', 'full', 'busybox', 'true');
+  await batch(['link delete group 77']);
+  await machine.dockerOk('network', 'rm', 'full');
+});

@@ -5,7 +5,7 @@ import { invalid } from '../../model/errors.ts';
 import { parsePortWishes } from '../../plan/port-spec.ts';
 import { checkEndpointSettings } from '../network/endpoint-options.ts';
 import { networkMode } from './container.ts';
-import { refuseEndpoint, refuseHostConfig } from './not-there-yet.ts';
+import { refuseHostConfig } from './not-there-yet.ts';
 import { parseSignal } from './signal.ts';
 
 const MINIMUM_MEMORY = 6 * 1024 * 1024;
@@ -26,7 +26,6 @@ export function checkContainer(
   checkModes(hostConfig);
   refuseHostConfig(hostConfig);
   for (const settings of Object.values(networks)) {
-    refuseEndpoint(settings);
     checkEndpointSettings(settings);
   }
   // Which families there are is known when it is connected.

@@ -4,7 +4,6 @@ import type { Endpoint, Network } from '../../model/network.ts';
 import { checkEndpointSettings } from '../network/endpoint-options.ts';
 import { type Container, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
-import { refuseEndpoint } from './not-there-yet.ts';
 
 /** `docker network connect` and `disconnect`: now when the container runs, and for its next starts. */
 export class ContainerConnections {
@@ -21,7 +20,6 @@ export class ContainerConnections {
 
   /** @throws EngineError in Docker's words */
   async connect(ref: string, network: Network, settings: EndpointSettings): Promise<void> {
-    refuseEndpoint(settings);
     checkEndpointSettings(settings);
     const { containers } = this.#lifecycle;
     const { id } = containers.lookUp(ref);

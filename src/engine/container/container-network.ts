@@ -5,6 +5,7 @@ import type { AttachRequest, NetworkFiles } from '../networking.ts';
 import { type Container, networkMode } from './container.ts';
 import type { Containers } from './containers.ts';
 import { runningPid } from './launch.ts';
+import { checkLinked, linkedFrom, linkedHosts } from './links.ts';
 
 export interface OpenNetwork {
   readonly namespace: NamespaceChoice;
@@ -39,11 +40,14 @@ export class ContainerNetwork {
         },
       };
     }
+    checkLinked(this.#containers, container);
     const sandbox = networking.openSandbox(container.id);
     if (mode.kind === 'networks') {
       for (const request of this.attachRequests(container)) networking.attach(request);
     }
-    return { namespace: { path: sandbox.path }, files: this.#files(container, 'own') };
+    const files = this.#files(container, 'own');
+    for (const other of linkedFrom(this.#containers, container)) this.#files(other, 'own');
+    return { namespace: { path: sandbox.path }, files };
   }
 
   /** Connects a running container to one more network. @throws EngineError */
@@ -112,6 +116,7 @@ export class ContainerNetwork {
       hostname: config.Hostname ?? '',
       domainname: config.Domainname ?? '',
       extraHosts: hostConfig.ExtraHosts ?? [],
+      links: mode === 'own' ? linkedHosts(this.#containers, container) : [],
       dns: hostConfig.Dns ?? [],
       dnsSearch: hostConfig.DnsSearch ?? [],
       dnsOptions: hostConfig.DnsOptions ?? [],

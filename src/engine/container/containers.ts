@@ -22,6 +22,7 @@ import {
 } from './container.ts';
 import type { CreateRequest } from './create-request.ts';
 import { fillHostConfig } from './host-config.ts';
+import { checkLinks } from './links.ts';
 import { mergeConfig } from './merge-config.ts';
 import { Mutex } from './mutex.ts';
 import { parseName, randomName } from './name.ts';
@@ -134,6 +135,7 @@ export class Containers {
       request.networks,
       (request.config as { MacAddress?: string }).MacAddress,
     );
+    checkLinks(this, hostConfig.Links ?? []);
     const id = randomBytes(32).toString('hex');
     const wishes = parseMounts({
       hostConfig,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ContainerInspectResponse, MountPoint as DockerMount } from '@docker/node-sdk';
+import { parseLink } from '../../model/link.ts';
 import type { Mount } from '../../runtime/images.ts';
 import { type Container, type MountPoint, networkMode } from './container.ts';
 import type { Containers } from './containers.ts';
@@ -143,6 +144,9 @@ export function settingsOf(
 
 function dockerHostConfig(container: Container, cgroupParent: string): object {
   const { hostConfig } = container;
+  const links = (hostConfig.Links ?? [])
+    .map(parseLink)
+    .map((link) => `/${link.container}:/${container.name}/${link.alias}`);
   return {
     Binds: null,
     ContainerIDFile: '',
@@ -207,6 +211,7 @@ function dockerHostConfig(container: Container, cgroupParent: string): object {
     MaskedPaths: null,
     ReadonlyPaths: null,
     ...hostConfig,
+    ...(links.length > 0 && { Links: links }),
     CgroupParent: hostConfig.CgroupParent ?? (cgroupParent === '/gangway' ? '' : cgroupParent),
   };
 }

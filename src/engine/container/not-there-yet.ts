@@ -1,18 +1,10 @@
-import type { EndpointSettings, HostConfig } from '@docker/node-sdk';
+import type { HostConfig } from '@docker/node-sdk';
 import { notImplemented } from '../../model/errors.ts';
 
 /** What Docker would do and the engine does not yet: said instead of left out. @throws EngineError NOT_IMPLEMENTED */
 export function refuseHostConfig(hostConfig: HostConfig): void {
-  if ((hostConfig.Links ?? []).length > 0) {
-    throw notImplemented('linking containers (--link; on a network they find each other by name)');
-  }
   if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0) throw notImplemented('--storage-opt');
   if ((hostConfig.UsernsMode ?? '') !== '' && hostConfig.UsernsMode !== 'host') {
     throw notImplemented(`--userns ${hostConfig.UsernsMode}`);
   }
-}
-
-/** @throws EngineError NOT_IMPLEMENTED */
-export function refuseEndpoint(settings: EndpointSettings): void {
-  if ((settings.Links ?? []).length > 0) throw notImplemented('linking containers on a network (--link)');
 }

@@ -37,6 +37,11 @@ export function attachError(
   if (error instanceof EngineError && error.code === 'SYSTEM') {
     return externalConnectivity(request, endpointId, error.message);
   }
+  if (error instanceof KernelError && error.errno === 'EXFULL') {
+    return system(
+      `failed to set up container networking: the bridge of network ${request.network.name} is full: the kernel takes 1023 containers (BR_MAX_PORTS); put more on another network`,
+    );
+  }
   return error instanceof KernelError
     ? system(`failed to set up container networking: ${error.message}`, error)
     : error;

@@ -5,6 +5,7 @@ import type { View } from '../../dns/resolver.ts';
 import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { parseIpv4 } from '../../model/address.ts';
+import { parseLink } from '../../model/link.ts';
 import {
   addressesOf,
   type BridgeNetwork,
@@ -106,6 +107,7 @@ export class ContainerNames {
     const [first] = networks;
     return {
       networkIds: networks.map((network) => network.id),
+      links: linksOf(endpoints),
       gateways: first === undefined ? [] : familiesOf(first).map(({ gateway }) => gateway.address),
       upstreams: wayOut ? this.#upstreams(sandbox) : undefined,
     };
@@ -128,6 +130,12 @@ export class ContainerNames {
     }
     return own;
   }
+}
+
+/** Aliases of `--link` on networks with names, lower-case, to the names of containers. */
+function linksOf(endpoints: readonly EndpointRecord[]): ReadonlyMap<string, string> {
+  const links = endpoints.flatMap(({ settings }) => settings.Links ?? []).map(parseLink);
+  return new Map(links.map(({ alias, container }) => [alias.toLowerCase(), container]));
 }
 
 /** How old our view of the host's resolv.conf may be: it is asked for with every question. */

@@ -8,6 +8,7 @@ import {
   parseIp,
 } from '../../model/address.ts';
 import { EngineError, invalid } from '../../model/errors.ts';
+import { parseLink } from '../../model/link.ts';
 
 const SYSCTLS = 'com.docker.network.endpoint.sysctls';
 const IFNAME = 'com.docker.network.endpoint.ifname';
@@ -46,6 +47,7 @@ export function checkEndpointSettings(settings: EndpointSettings): void {
     }
   };
   check(() => parseEndpointOptions(settings));
+  check(() => settings.Links?.map(parseLink));
   if (wrong.length > 0) throw invalid(`invalid endpoint settings:\n${wrong.join('\n')}`);
 }
 

@@ -39,6 +39,9 @@ export interface EndpointsOptions {
   readonly facts: PlanFacts;
 }
 
+/** After the connection, and each after the one before; dockerd's are three, a second apart. */
+const ANNOUNCEMENTS_MS = [20, 200, 1000] as const;
+
 /** dockerd gives up after as many host ports that others hold (libnetwork portmapper). */
 const EPHEMERAL_TRIES = 10;
 
@@ -192,6 +195,7 @@ export class Endpoints {
 
   #attached(endpoint: EndpointRecord, network: BridgeNetwork): EndpointRecord {
     this.#forgetOldWays(endpoint);
+    this.#announce(endpoint, ANNOUNCEMENTS_MS);
     this.#names.add(endpoint, network);
     this.#events.publish('network', 'connect', network.id, {
       container: endpoint.containerId,
@@ -199,6 +203,23 @@ export class Endpoints {
       type: 'bridge',
     });
     return endpoint;
+  }
+
+  /** More than once: a frame may be lost, and the bridge forwards from a port only some time after it came up. */
+  #announce(endpoint: EndpointRecord, [delay, ...rest]: readonly number[]): void {
+    if (delay === undefined) return;
+    setTimeout(() => {
+      const sandbox = this.#table.sandbox(endpoint.containerId);
+      const now = this.#table.endpoints(sandbox?.id).find(({ id }) => id === endpoint.id);
+      if (sandbox === undefined || now === undefined) return;
+      const veth = this.#planned(sandbox, [now]).find((resource) => resource.kind === 'veth');
+      try {
+        if (veth?.kind === 'veth') this.#kernel.announce(veth);
+      } catch (error) {
+        this.#log.debug({ err: error, container: endpoint.containerId }, 'addresses are not announced');
+      }
+      this.#announce(endpoint, rest);
+    }, delay).unref();
   }
 
   /** The default routes and the published ports go to the best of the others. */

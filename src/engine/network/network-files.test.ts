@@ -18,6 +18,7 @@ const request = {
   dns: ['192.0.2.53'],
   dnsSearch: [],
   dnsOptions: [],
+  links: [],
   mode: 'own',
   directory,
 } as const;

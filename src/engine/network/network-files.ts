@@ -32,7 +32,9 @@ export function writeNetworkFiles(request: NetworkFilesRequest, facts: NetworkFa
   }));
   // A given extra host stops the copy of the host's file, as in Docker.
   const hosts =
-    mode === 'host' && extra.length === 0 ? readText('/etc/hosts') : hostsFile([...extra, ...own]);
+    mode === 'host' && extra.length === 0
+      ? readText('/etc/hosts')
+      : hostsFile([...extra, ...request.links, ...own]);
   write(files.hostsPath, hosts);
   write(files.hostnamePath, `${request.hostname}\n`);
   write(files.resolvConfPath, resolvConf(request, facts));

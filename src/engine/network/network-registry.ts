@@ -34,6 +34,9 @@ import { hostId } from './host-id.ts';
 import { type AddressingWish, checkReserved } from './ipam-request.ts';
 import type { ConfigWish, NetworkWish } from './network-request.ts';
 
+/** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
+const IPV6_LEAST_MTU = 1280;
+
 /** The networks there are, by id, each bridge network with the pools of its addresses. */
 export class NetworkRegistry {
   readonly #kernel: Kernel;
@@ -188,6 +191,10 @@ export class NetworkRegistry {
     const id = newId();
     const host = this.#kernel.host();
     const { bridge } = wish;
+    const mtu = bridge.mtu ?? host.uplinkMtu;
+    if (wish.families.ipv6 !== undefined && mtu < IPV6_LEAST_MTU) {
+      throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
+    }
     const ifName = bridge.ifName ?? bridgeName(id);
     this.#checkBridgeName(id, ifName);
     const address = <A extends Ip>(any: A): Addressing<A> | undefined => {
@@ -214,7 +221,7 @@ export class NetworkRegistry {
         ifName,
         owned: this.#kernel.foreignBridge(ifName) === undefined,
         mac: randomMac(),
-        mtu: bridge.mtu ?? host.uplinkMtu,
+        mtu,
         mtuOfUplink: bridge.mtu === undefined,
         icc: bridge.icc ?? true,
         ...(bridge.hostBinding && { hostBinding: bridge.hostBinding }),
