@@ -8,7 +8,7 @@ import { renderSteps } from '../explain/picture.ts';
 import { explainPublishedPort } from '../explain/published-way.ts';
 import { invalid } from '../model/errors.ts';
 import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
-import type { Network } from '../model/network.ts';
+import { isAddressed, type Network } from '../model/network.ts';
 import { pathId, queryFlag, queryText } from './query.ts';
 import { untilTimes } from './time-query.ts';
 
@@ -98,11 +98,7 @@ export function networkRoutes(
     const until = untilTimes(filters);
     const deleted: string[] = [];
     for (const network of networks.list()) {
-      if (
-        network.driver !== 'bridge' ||
-        network.name === 'bridge' ||
-        networks.endpointsOf(network.id).length > 0
-      )
+      if (!isAddressed(network) || network.name === 'bridge' || networks.endpointsOf(network.id).length > 0)
         continue;
       if (!labelsMatch(filters, network.labels) || !until.every((time) => Date.parse(network.created) < time))
         continue;

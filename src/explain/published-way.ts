@@ -28,8 +28,9 @@ export function explainPublishedPort(
 ): readonly Step[] {
   const { protocol, hostPorts, containerPorts, hostIp } = published;
   const family = familyOf(hostIp);
-  const [own, addressing] = [endpoint[family], network[family]];
-  if (own === undefined || addressing === undefined) return [];
+  const { [family]: own, hostIfName } = endpoint;
+  const addressing = network[family];
+  if (own === undefined || addressing === undefined || hostIfName === undefined) return [];
   const rules = family === 'ipv4' ? IPV4_RULESET : IPV6_RULESET;
   const elements = new Elements(
     rules.family,
@@ -78,7 +79,7 @@ export function explainPublishedPort(
   steps.push(sourceStep(source, addressing), {
     kind: 'link',
     from: bridge,
-    through: endpoint.hostIfName,
+    through: hostIfName,
     to: endpoint.ifName,
     container: endpoint.containerName,
   });

@@ -1,8 +1,10 @@
-import type { Change, Resource } from '../plan/resource.ts';
+import type { Change, MacvlanResource, Resource } from '../plan/resource.ts';
 import { changeBridge, createBridge } from './bridge.ts';
 import type { HostPorts } from './host-port.ts';
+import { changeInside } from './inner-interface.ts';
 import { KernelError } from './kernel.ts';
 import { deleteLink } from './link.ts';
+import { createMacvlan, deleteMacvlan } from './macvlan.ts';
 import { type NetnsSwitch, removeNetns } from './netns.ts';
 import { isTableChange, type NftTable, type TableChange } from './nft-table.ts';
 import type { RouteSocket } from './rtnetlink.ts';
@@ -100,6 +102,9 @@ export class Applier {
       case 'veth':
         createVeth(routes, namespaces, resource);
         break;
+      case 'macvlan':
+        createMacvlan(routes, namespaces, resource);
+        break;
       case 'host-port':
         ports.hold(resource);
         break;
@@ -107,7 +112,7 @@ export class Applier {
   }
 
   #delete(resource: Resource): void {
-    const { routes, ports } = this.#parts;
+    const { routes, namespaces, ports } = this.#parts;
     switch (resource.kind) {
       case 'netns':
         removeNetns(resource.path);
@@ -117,6 +122,9 @@ export class Applier {
         break;
       case 'veth':
         deleteLink(routes, resource.hostIfName);
+        break;
+      case 'macvlan':
+        deleteMacvlan(namespaces, resource);
         break;
       case 'host-port':
         ports.release(resource);
@@ -130,12 +138,18 @@ export class Applier {
       changeBridge(routes, resource);
     } else if (before.kind === 'veth' && resource.kind === 'veth') {
       replaceVeth(routes, namespaces, before, resource);
+    } else if (before.kind === 'macvlan' && resource.kind === 'macvlan' && sameDevice(before, resource)) {
+      changeInside(namespaces, resource, resource.mtu);
     } else {
       this.#delete(before);
       this.#create(resource);
     }
   }
 }
+
+/** Parent and mode stand when it is made. */
+const sameDevice = (a: MacvlanResource, b: MacvlanResource): boolean =>
+  a.netns === b.netns && a.ifName === b.ifName && a.parent === b.parent && a.mode === b.mode;
 
 /** One change, or all those of the nft table as one transaction. */
 type Step = Change | readonly TableChange[];

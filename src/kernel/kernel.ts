@@ -1,6 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
-import type { Change, Resource, VethResource } from '../plan/resource.ts';
+import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 
@@ -48,7 +48,7 @@ export interface Kernel {
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
   datagramInside(netns: NetnsPath, family: Family): number;
   /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
-  announce(veth: VethResource): void;
+  announce(inner: InnerInterface): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: Ip): void;
   /**

@@ -1,6 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
-import type { Change, Resource, VethResource } from '../plan/resource.ts';
+import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { cameFor, forget, touches } from './conntrack.ts';
@@ -8,6 +8,7 @@ import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
+import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside } from './inside-sockets.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
@@ -18,7 +19,6 @@ import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
-import { announce } from './veth.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -119,8 +119,8 @@ export class LinuxKernel implements Kernel {
     return datagramInside(this.#parts.namespaces, netns, family);
   }
 
-  announce(veth: VethResource): void {
-    announce(this.#parts.namespaces, veth);
+  announce(inner: InnerInterface): void {
+    announce(this.#parts.namespaces, inner);
   }
 
   forgetConnections(address: Ip): void {

@@ -1,13 +1,20 @@
 import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Mac, NetnsPath } from '../model/address.ts';
-import type { BridgeResource, Resource, VethResource } from '../plan/resource.ts';
+import type {
+  BridgeResource,
+  InnerInterface,
+  MacvlanResource,
+  Resource,
+  VethResource,
+} from '../plan/resource.ts';
 import type { KernelParts } from './applier.ts';
 import { MARK } from './link.ts';
+import { MACVLAN_MODES } from './macvlan.ts';
 import { listNetns } from './netns.ts';
 import { TABLES } from './nft-table.ts';
 import { type Link, RouteSocket } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
-/** The inner end of a veth pair. */
+/** An interface inside a sandbox. */
 interface InnerLink {
   readonly netns: NetnsPath;
   readonly link: Link;
@@ -43,32 +50,38 @@ function observeTable(parts: KernelParts): readonly Resource[] {
 function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly Resource[] {
   const links = parts.routes.links();
   const ours = links.filter((link) => link.alias === MARK);
-  if (ours.length === 0) return [];
   const names = new Map(links.map((link) => [link.index, link.name]));
-  const inner = new Map<number, InnerLink>();
-  for (const path of netns) {
-    for (const found of observeInside(parts, path)) inner.set(found.link.peer, found);
-  }
+  const inside = netns.flatMap((path) => observeInside(parts, path));
+  const macvlans = inside
+    .filter(({ link }) => link.kind === 'macvlan' && link.alias === MARK)
+    .map((inner) => macvlanOf(inner, names));
+  if (ours.length === 0) return macvlans;
+  const ends = new Map(
+    inside.filter(({ link }) => link.kind === 'veth').map((inner) => [inner.link.peer, inner]),
+  );
   const addresses = parts.routes.addresses();
   const loopback = parts.routes.loopbackRoutes();
-  return ours.map((link) => {
-    if (link.kind === 'bridge') {
-      return bridgeOf(
-        link,
-        addresses.filter((address) => address.link === link.index),
-        loopback.has(link.index),
-      );
-    }
-    const other = inner.get(link.index);
-    return vethOf(link, names, other?.link.index === link.peer ? other : undefined);
-  });
+  return [
+    ...macvlans,
+    ...ours.map((link) => {
+      if (link.kind === 'bridge') {
+        return bridgeOf(
+          link,
+          addresses.filter((address) => address.link === link.index),
+          loopback.has(link.index),
+        );
+      }
+      const other = ends.get(link.index);
+      return vethOf(link, names, other?.link.index === link.peer ? other : undefined);
+    }),
+  ];
 }
 
 function observeInside(parts: KernelParts, netns: NetnsPath): readonly InnerLink[] {
   return parts.namespaces.inside(netns, () => {
     const routes = new RouteSocket();
     try {
-      const links = routes.links().filter((link) => link.kind === 'veth');
+      const links = routes.links().filter((link) => link.kind === 'veth' || link.kind === 'macvlan');
       const addresses = routes.addresses();
       const defaults = routes.routes().filter((route) => route.to === undefined);
       return links.map((link) => ({
@@ -110,14 +123,31 @@ function vethOf(link: Link, names: ReadonlyMap<number, string>, other: InnerLink
     kind: 'veth',
     hostIfName: link.name as IfName,
     bridge: (works ? (names.get(link.master) ?? '') : '') as IfName,
-    netns: other?.netns ?? ('' as NetnsPath),
-    ifName: (other?.link.name ?? '') as IfName,
-    mac: (other?.link.mac ?? '') as Mac,
     mtu: other?.link.mtu === link.mtu ? link.mtu : 0,
-    addresses: (other?.addresses ?? []).map(({ address, length }) => ({ address, length })),
-    ipv6: other?.ipv6 ?? false,
-    ...(other?.gateway === undefined ? {} : { gateway: other.gateway as Ipv4 }),
-    ...(other?.gateway6 === undefined ? {} : { gateway6: other.gateway6 as Ipv6 }),
+    ...innerOf(other),
     ...(link.isolated && { isolated: true }),
+  };
+}
+
+function macvlanOf(inner: InnerLink, names: ReadonlyMap<number, string>): MacvlanResource {
+  const mode = Object.entries(MACVLAN_MODES).find(([, value]) => value === inner.link.macvlanMode)?.[0];
+  return {
+    kind: 'macvlan',
+    parent: (inner.link.up ? (names.get(inner.link.peer) ?? '') : '') as IfName,
+    mode: (mode ?? '') as MacvlanResource['mode'],
+    mtu: inner.link.mtu,
+    ...innerOf(inner),
+  };
+}
+
+function innerOf(inner: InnerLink | undefined): InnerInterface {
+  return {
+    netns: inner?.netns ?? ('' as NetnsPath),
+    ifName: (inner?.link.name ?? '') as IfName,
+    mac: (inner?.link.mac ?? '') as Mac,
+    addresses: (inner?.addresses ?? []).map(({ address, length }) => ({ address, length })),
+    ipv6: inner?.ipv6 ?? false,
+    ...(inner?.gateway === undefined ? {} : { gateway: inner.gateway as Ipv4 }),
+    ...(inner?.gateway6 === undefined ? {} : { gateway6: inner.gateway6 as Ipv6 }),
   };
 }

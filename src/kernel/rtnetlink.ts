@@ -72,6 +72,7 @@ export const IFLA = {
   BRPORT_ISOLATED: 33,
   BR_STP_STATE: 5,
   VETH_INFO_PEER: 1,
+  MACVLAN_MODE: 1,
 } as const;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -98,8 +99,9 @@ export interface Link {
   readonly kind: string;
   /** Index of the bridge it is a port of; 0 without one. */
   readonly master: number;
-  /** Of a veth: the other end's index, in that end's namespace. */
+  /** Of a veth the other end's index, of a macvlan the parent's; in that one's namespace. */
   readonly peer: number;
+  readonly macvlanMode: number;
   /** Of a bridge port: frames may leave where they came in. */
   readonly hairpin: boolean;
   /** A bridge port that exchanges frames only with the bridge itself and ports that are not isolated. */
@@ -309,10 +311,14 @@ function routeHeader(family: Family): Buffer {
 /** RTM_NEWLINK. */
 export function parseLink(answer: NetlinkMessage): Link {
   const attributes = parseAttributes(answer.payload, 16);
-  const info = parseAttributes(attributes.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
-  const port = parseAttributes(info.get(IFLA.INFO_SLAVE_DATA) ?? Buffer.alloc(0));
   const number = (type: number): number => attributes.get(type)?.readUInt32LE(0) ?? 0;
   const string = (payload: Buffer | undefined): string => (payload === undefined ? '' : readText(payload));
+  const info = parseAttributes(attributes.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
+  const port = parseAttributes(info.get(IFLA.INFO_SLAVE_DATA) ?? Buffer.alloc(0));
+  const kind = string(info.get(IFLA.INFO_KIND));
+  const data = parseAttributes(
+    (kind === 'macvlan' ? info.get(IFLA.INFO_DATA) : undefined) ?? Buffer.alloc(0),
+  );
   const address = attributes.get(IFLA.ADDRESS);
   return {
     index: answer.payload.readInt32LE(4),
@@ -321,9 +327,10 @@ export function parseLink(answer: NetlinkMessage): Link {
     mac: address === undefined ? '' : readMac(address),
     mtu: number(IFLA.MTU),
     alias: string(attributes.get(IFLA.IFALIAS)),
-    kind: string(info.get(IFLA.INFO_KIND)),
+    kind,
     master: number(IFLA.MASTER),
     peer: number(IFLA.LINK),
+    macvlanMode: data.get(IFLA.MACVLAN_MODE)?.readUInt32LE(0) ?? 0,
     hairpin: port.get(IFLA.BRPORT_MODE)?.readUInt8(0) === 1,
     isolated: port.get(IFLA.BRPORT_ISOLATED)?.readUInt8(0) === 1,
   };

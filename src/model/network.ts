@@ -69,6 +69,29 @@ export interface BridgeSettings {
   readonly ifPrefix: string;
 }
 
+/** linux/if_link.h, `enum macvlan_mode` (docs.docker.com, "Macvlan network driver"). */
+export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
+
+/** Containers with MACs of their own on the network of an interface of the host. */
+export interface MacvlanNetwork extends NetworkBase {
+  readonly driver: 'macvlan';
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly ipv4?: Addressing<Ipv4>;
+  readonly ipv6?: Addressing<Ipv6>;
+  readonly configFrom?: string;
+  readonly macvlan: {
+    readonly parent: IfName;
+    readonly mode: MacvlanMode;
+    /** Absent: the parent's. */
+    readonly mtu?: number;
+    readonly ifPrefix: string;
+  };
+}
+
+/** Networks that containers have addresses on. */
+export type AddressedNetwork = BridgeNetwork | MacvlanNetwork;
+
 export interface HostNetwork extends NetworkBase {
   readonly driver: 'host';
 }
@@ -83,7 +106,7 @@ export interface ConfigNetwork extends NetworkBase {
   readonly template: Readonly<Record<string, unknown>>;
 }
 
-export type Network = BridgeNetwork | HostNetwork | NullNetwork | ConfigNetwork;
+export type Network = AddressedNetwork | HostNetwork | NullNetwork | ConfigNetwork;
 
 /** The network namespace of one container, made and held by the engine; one sandbox has zero or more endpoints. */
 export interface Sandbox {
@@ -98,7 +121,7 @@ export interface EndpointAddress<A extends Ip = Ip> extends InterfaceAddress<A> 
   readonly gateway?: A;
 }
 
-/** A container's place on a bridge network: one veth pair, an address in each family, its published ports. */
+/** A container's place on a network: an interface, an address in each family, its published ports. */
 export interface Endpoint {
   /** 64 lower-case hex digits. */
   readonly id: string;
@@ -113,8 +136,8 @@ export interface Endpoint {
   readonly linkLocal: readonly InterfaceAddress[];
   /** Settings of the inner interface (`com.docker.network.endpoint.sysctls`), names with slashes. */
   readonly sysctls: Readonly<Record<string, string>>;
-  /** `vethXXXXXXX` on the host, in the bridge. */
-  readonly hostIfName: IfName;
+  /** `vethXXXXXXX` on the host, in the bridge; absent where there is no such end (macvlan). */
+  readonly hostIfName?: IfName;
   /** `eth0`… inside the sandbox. */
   readonly ifName: IfName;
   readonly aliases: readonly string[];
@@ -123,12 +146,16 @@ export interface Endpoint {
   readonly opened: readonly OpenPort[];
 }
 
+export function isAddressed(network: Network | undefined): network is AddressedNetwork {
+  return network?.driver === 'bridge' || network?.driver === 'macvlan';
+}
+
 /** The addresses an endpoint has, IPv4 first. */
 export function addressesOf(endpoint: Pick<Endpoint, Family>): readonly EndpointAddress[] {
   return [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined);
 }
 
 /** A network's families, IPv4 first. */
-export function familiesOf(network: Pick<BridgeNetwork, Family>): readonly Addressing[] {
+export function familiesOf(network: Pick<AddressedNetwork, Family>): readonly Addressing[] {
   return [network.ipv4, network.ipv6].filter((addressing) => addressing !== undefined);
 }

@@ -72,7 +72,7 @@ test('from any state to any other, the changes lead exactly there', () => {
     for (let to = 0; to < 64; to++) {
       const observed = all.filter((_, i) => from & (1 << i));
       const wanted = all.filter((_, i) => to & (1 << i));
-      const state = new Map(observed.map((resource) => [resourceKey(resource), resource]));
+      const state = new Map<string, Resource>(observed.map((resource) => [resourceKey(resource), resource]));
       for (const { op, resource } of diff(wanted, observed)) {
         assert.equal(state.has(resourceKey(resource)), op !== 'create');
         if (op === 'delete') state.delete(resourceKey(resource));

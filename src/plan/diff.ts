@@ -8,6 +8,7 @@ const ORDER = [
   'bridge',
   'host-port',
   'veth',
+  'macvlan',
   'element',
 ] as const satisfies readonly Resource['kind'][];
 
@@ -15,17 +16,22 @@ const rank = (resource: Resource): number => ORDER.indexOf(resource.kind);
 
 /** The ruleset is compared by its version alone: the kernel's listing of the text is spelled in its own way. */
 function same(wanted: Resource, observed: Resource): boolean {
+  // Without an MTU of its own it has the parent's, whatever that is.
+  if (wanted.kind === 'macvlan' && observed.kind === 'macvlan' && wanted.mtu === undefined) {
+    const { mtu: _parents, ...rest } = observed;
+    return isDeepStrictEqual(comparable(wanted), comparable(rest));
+  }
   if (wanted.kind === 'ruleset') return observed.kind === 'ruleset' && wanted.version === observed.version;
   return isDeepStrictEqual(comparable(wanted), comparable(observed));
 }
 
 /** Addresses in any order; settings of a link are written with it and not looked at again. */
 function comparable(resource: Resource): Resource {
-  if (resource.kind !== 'veth' && resource.kind !== 'bridge') return resource;
+  if (!('addresses' in resource)) return resource;
   const addresses = resource.addresses.toSorted((a, b) => (a.address < b.address ? -1 : 1));
   if (resource.kind === 'bridge') return { ...resource, addresses };
-  const { sysctls: _written, ...veth } = resource;
-  return { ...veth, addresses };
+  const { sysctls: _written, ...rest } = resource;
+  return { ...rest, addresses };
 }
 
 /** The changes that make what is observed into what is wanted: first what must go, then what must come. */

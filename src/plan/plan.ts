@@ -2,23 +2,32 @@ import {
   type Family,
   familyOf,
   formatPrefix,
+  type IfName,
   type Ip,
   ipBytes,
   isAny,
   type NetnsPath,
 } from '../model/address.ts';
 import {
+  type AddressedNetwork,
   type Addressing,
   addressesOf,
   type BridgeNetwork,
   type Endpoint,
   familiesOf,
+  isAddressed,
   type Network,
   type Sandbox,
 } from '../model/network.ts';
 import type { OpenPort, PortRange, PublishedPort } from '../model/port.ts';
 import { rulesetResource } from './nft-text.ts';
-import type { ElementResource, HostPortResource, NetnsResource, Resource } from './resource.ts';
+import type {
+  ElementResource,
+  HostPortResource,
+  InnerInterface,
+  NetnsResource,
+  Resource,
+} from './resource.ts';
 import type { SetName, TableFamily } from './rule.ts';
 import { IPV4_RULESET, IPV6_RULESET } from './ruleset.ts';
 import { SPOOF_GUARD } from './spoof-guard.ts';
@@ -104,47 +113,60 @@ export function planSandbox(sandbox: Sandbox): NetnsResource {
 }
 
 /**
- * An endpoint's veth pair, its published ports and the host ports they hold.
+ * An endpoint's interface; on a bridge network its published ports, the host ports they hold, and what it may send with.
  * @param siblings the other endpoints of the sandbox
  */
 export function planEndpoint(
-  network: BridgeNetwork,
+  network: AddressedNetwork,
   endpoint: Endpoint,
   netns: NetnsPath,
   facts: PlanFacts,
   siblings: readonly Endpoint[] = [],
 ): readonly Resource[] {
-  const { ipv4, ipv6 } = endpoint;
-  const addresses = addressesOf(endpoint);
+  const inner = planInner(endpoint, netns);
+  if (network.driver === 'macvlan') {
+    const { parent, mode, mtu } = network.macvlan;
+    return [{ kind: 'macvlan', parent, mode, ...inner, ...(mtu !== undefined && { mtu }) }];
+  }
+  const { hostIfName } = endpoint;
+  if (hostIfName === undefined) throw new Error(`endpoint ${endpoint.id} has no port of the bridge`);
+  const { bridge } = network;
   return permitted(
     [
       ...endpoint.published.flatMap(planHostPorts),
       {
         kind: 'veth',
-        hostIfName: endpoint.hostIfName,
-        bridge: network.bridge.ifName,
-        netns,
-        ifName: endpoint.ifName,
-        mac: endpoint.mac,
-        mtu: network.bridge.mtu,
-        addresses: [...addresses, ...endpoint.linkLocal].map(({ address, length }) => ({ address, length })),
-        ipv6: ipv6 !== undefined || endpoint.linkLocal.some(({ address }) => familyOf(address) === 'ipv6'),
-        ...(ipv4?.gateway && { gateway: ipv4.gateway }),
-        ...(ipv6?.gateway && { gateway6: ipv6.gateway }),
-        ...(Object.keys(endpoint.sysctls).length > 0 && { sysctls: endpoint.sysctls }),
-        ...(network.bridge.icc || facts.bridgeFirewall ? {} : { isolated: true }),
+        hostIfName,
+        bridge: bridge.ifName,
+        mtu: bridge.mtu,
+        ...inner,
+        ...(bridge.icc || facts.bridgeFirewall ? {} : { isolated: true }),
       },
-      ...addresses.flatMap((address) => planAddress(network, endpoint, address.address, facts)),
-      ...planIdentity(endpoint, siblings),
+      ...addressesOf(endpoint).flatMap(({ address }) => planAddress(network, endpoint, address, facts)),
+      ...planIdentity(hostIfName, endpoint, siblings),
     ],
     facts,
   );
 }
 
-/** All endpoints of one sandbox; those on no bridge network have nothing here. */
+function planInner(endpoint: Endpoint, netns: NetnsPath): InnerInterface {
+  const { ifName, mac, ipv4, ipv6, linkLocal, sysctls } = endpoint;
+  return {
+    netns,
+    ifName,
+    mac,
+    addresses: [...addressesOf(endpoint), ...linkLocal].map(({ address, length }) => ({ address, length })),
+    ipv6: ipv6 !== undefined || linkLocal.some(({ address }) => familyOf(address) === 'ipv6'),
+    ...(ipv4?.gateway && { gateway: ipv4.gateway }),
+    ...(ipv6?.gateway && { gateway6: ipv6.gateway }),
+    ...(Object.keys(sysctls).length > 0 && { sysctls }),
+  };
+}
+
+/** All endpoints of one sandbox. */
 export function planEndpoints(
   endpoints: readonly Endpoint[],
-  networkOf: (id: string) => BridgeNetwork | undefined,
+  networkOf: (id: string) => AddressedNetwork | undefined,
   netns: NetnsPath,
   facts: PlanFacts,
 ): readonly Resource[] {
@@ -192,11 +214,15 @@ function openElements(
 }
 
 /** A container may answer on one network with its address of another: that is where its default route leads. */
-function planIdentity(endpoint: Endpoint, siblings: readonly Endpoint[]): readonly ElementResource[] {
+function planIdentity(
+  hostIfName: IfName,
+  endpoint: Endpoint,
+  siblings: readonly Endpoint[],
+): readonly ElementResource[] {
   const keysOf = (of: Endpoint) =>
     [...addressesOf(of), ...of.linkLocal].flatMap(({ address }) => guardKeys(address));
   const own = keysOf(endpoint);
-  const port = JSON.stringify(endpoint.hostIfName);
+  const port = JSON.stringify(hostIfName);
   const mac = ['mac', endpoint.mac] as const;
   return [
     ...[mac, ...own].map(([guarded, key]) => taken(guarded, key)),
@@ -246,11 +272,7 @@ export interface Model {
 
 /** Everything that must be in the kernel, in an order in which it can be made. */
 export function plan(model: Model, facts: PlanFacts): readonly Resource[] {
-  const bridges = new Map(
-    model.networks.flatMap((network) =>
-      network.driver === 'bridge' ? [[network.id, network] as const] : [],
-    ),
-  );
+  const networks = new Map(model.networks.filter(isAddressed).map((network) => [network.id, network]));
   const sandboxes = new Map<string, Endpoint[]>();
   for (const endpoint of model.endpoints) {
     const list = sandboxes.get(endpoint.sandboxId);
@@ -259,10 +281,12 @@ export function plan(model: Model, facts: PlanFacts): readonly Resource[] {
   }
   return [
     ...permitted(RULESETS, facts),
-    ...[...bridges.values()].flatMap((network) => planNetwork(network, facts)),
+    ...[...networks.values()].flatMap((network) =>
+      network.driver === 'bridge' ? planNetwork(network, facts) : [],
+    ),
     ...model.sandboxes.map(planSandbox),
     ...model.sandboxes.flatMap(({ id, path }) =>
-      planEndpoints(sandboxes.get(id) ?? [], (networkId) => bridges.get(networkId), path, facts),
+      planEndpoints(sandboxes.get(id) ?? [], (networkId) => networks.get(networkId), path, facts),
     ),
   ];
 }

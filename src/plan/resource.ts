@@ -1,5 +1,6 @@
 import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Mac, NetnsPath } from '../model/address.ts';
 import { formatSocketAddress } from '../model/address.ts';
+import type { MacvlanMode } from '../model/network.ts';
 import type { Protocol } from '../model/port.ts';
 import type { TableFamily } from './rule.ts';
 
@@ -11,6 +12,7 @@ export type Resource =
   | NetnsResource
   | BridgeResource
   | VethResource
+  | MacvlanResource
   | RulesetResource
   | ElementResource
   | HostPortResource;
@@ -37,24 +39,36 @@ export interface BridgeResource {
   readonly routeLocalnet: boolean;
 }
 
-/** A veth pair: `hostIfName` in the daemon's namespace as a port of `bridge`, `ifName` inside `netns`. */
-export interface VethResource {
-  readonly kind: 'veth';
-  readonly hostIfName: IfName;
-  readonly bridge: IfName;
+/** An interface inside a sandbox. */
+export interface InnerInterface {
   readonly netns: NetnsPath;
   readonly ifName: IfName;
   readonly mac: Mac;
-  readonly mtu: number;
   readonly addresses: readonly InterfaceAddress[];
   readonly ipv6: boolean;
   /** Default routes inside, when this is the sandbox's gateway endpoint. */
   readonly gateway?: Ipv4;
   readonly gateway6?: Ipv6;
-  /** Of the inner interface, below `/proc/sys`; written, not observed. */
+  /** Of the interface, below `/proc/sys`; written, not observed. */
   readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+/** A veth pair: `hostIfName` in the daemon's namespace as a port of `bridge`, `ifName` inside `netns`. */
+export interface VethResource extends InnerInterface {
+  readonly kind: 'veth';
+  readonly hostIfName: IfName;
+  readonly bridge: IfName;
+  readonly mtu: number;
   /** The bridge hands nothing on between isolated ports. */
   readonly isolated?: true;
+}
+
+/** A second MAC on an interface of the host, seen inside `netns` only. Its MTU is the parent's unless given. */
+export interface MacvlanResource extends InnerInterface {
+  readonly kind: 'macvlan';
+  readonly parent: IfName;
+  readonly mode: MacvlanMode;
+  readonly mtu?: number;
 }
 
 /** The fixed part of one of the engine's nftables tables: chains, rules, and the empty maps and sets. One a family. */
@@ -94,6 +108,8 @@ export function resourceKey(r: Resource): string {
       return `link ${r.ifName}`;
     case 'veth':
       return `link ${r.hostIfName}`;
+    case 'macvlan':
+      return `macvlan ${r.ifName} in ${r.netns}`;
     case 'ruleset':
       return `ruleset ${r.table}`;
     case 'element':

@@ -34,6 +34,10 @@ function line(resource: Resource): string {
       const isolated = resource.isolated ? ' isolated' : '';
       return `veth ${hostIfName} in ${bridge}${isolated}; ${ifName} in ${netns} ${mac} ${addresses.map(formatPrefix).join(' ')}${route}`;
     }
+    case 'macvlan': {
+      const { ifName, netns, mac, addresses, parent, mode } = resource;
+      return `macvlan ${ifName} in ${netns} on ${parent} (${mode}) ${mac} ${addresses.map(formatPrefix).join(' ')}`;
+    }
     case 'ruleset':
       return `ruleset ${resource.table}`;
     case 'element':

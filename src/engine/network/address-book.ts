@@ -1,6 +1,6 @@
 import { FAMILIES, type Family, type Ip, type Ipv4, type Ipv6 } from '../../model/address.ts';
 import { forbidden, invalid, system } from '../../model/errors.ts';
-import type { Addressing, BridgeNetwork, EndpointAddress } from '../../model/network.ts';
+import type { AddressedNetwork, Addressing, EndpointAddress } from '../../model/network.ts';
 import { AddressPool } from '../../plan/ipam.ts';
 import type { Collection, Store } from '../store.ts';
 
@@ -28,7 +28,7 @@ export class AddressBook {
     for (const { containerId, lease } of this.#records.all()) this.#leases.set(containerId, lease);
   }
 
-  open(network: BridgeNetwork): void {
+  open(network: AddressedNetwork): void {
     const pools: Pools = {};
     for (const family of FAMILIES) {
       const addressing = network[family];
@@ -46,7 +46,7 @@ export class AddressBook {
 
   /** Free addresses, or the wanted ones; all or none. @throws EngineError in Docker's words */
   take(
-    network: BridgeNetwork,
+    network: AddressedNetwork,
     containerId: string,
     wanted: Readonly<Partial<Record<Family, Ip>>>,
   ): Addresses {
@@ -145,7 +145,7 @@ function poolOf(addressing: Addressing): AddressPool {
 }
 
 function takeOne(
-  network: BridgeNetwork,
+  network: AddressedNetwork,
   pool: AddressPool,
   family: Family,
   wanted: Ip | undefined,
@@ -170,7 +170,7 @@ function takeOne(
   }
 }
 
-const outside = (network: BridgeNetwork, wanted: Ip): Error =>
+const outside = (network: AddressedNetwork, wanted: Ip): Error =>
   invalid(
     `invalid config for network ${network.name}: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address ${wanted}`,
   );

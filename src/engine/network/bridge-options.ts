@@ -53,6 +53,17 @@ export function parseBridgeOptions(
   return wish;
 }
 
+/** Which families there are, for drivers without options of the bridge's. */
+export function familyOptions(
+  options: Readonly<Record<string, string>>,
+): ReturnType<typeof parseBridgeOptions> {
+  const named = ['enable_ipv4', 'enable_ipv6'].map((name) => `com.docker.network.${name}`);
+  return parseBridgeOptions(
+    Object.fromEntries(Object.entries(options).filter(([name]) => named.includes(name))),
+    false,
+  );
+}
+
 function parseOption(wish: Parsed, name: string, value: string): void {
   switch (name.replace(/^com\.docker\.network\./, '')) {
     case 'bridge.name':
@@ -80,7 +91,7 @@ function parseOption(wish: Parsed, name: string, value: string): void {
       wish.trustedInterfaces = value.split(':').filter(Boolean).map(parseIfName);
       break;
     case 'driver.mtu':
-      wish.mtu = mtu(name, value);
+      wish.mtu = parseMtu(name, value);
       break;
     case 'host_ipv4':
       wish.hostIpv4 = address(name, value, parseIpv4);
@@ -144,7 +155,7 @@ function number(name: string, value: string): number {
 }
 
 /** The least an IPv4 link may have is 68 (RFC 791), the most a bridge has is 65535. */
-function mtu(name: string, value: string): number {
+export function parseMtu(name: string, value: string): number {
   const bytes = number(name, value);
   if (bytes < 68 || bytes > 65_535) throw invalid(`invalid MTU number: ${bytes}`);
   return bytes;

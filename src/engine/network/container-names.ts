@@ -7,9 +7,10 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import { parseIpv4 } from '../../model/address.ts';
 import { parseLink } from '../../model/link.ts';
 import {
+  type AddressedNetwork,
   addressesOf,
-  type BridgeNetwork,
   familiesOf,
+  isAddressed,
   type Network,
   type Sandbox,
 } from '../../model/network.ts';
@@ -21,8 +22,8 @@ import { dnsNames, type EndpointRecord } from './settings.ts';
 const PORT = 53;
 
 /** Names are found on networks of the user's; the default bridge has none, as in Docker. */
-export function hasNames(network: Network | undefined): network is BridgeNetwork {
-  return network?.driver === 'bridge' && network.name !== 'bridge';
+export function hasNames(network: Network | undefined): network is AddressedNetwork {
+  return isAddressed(network) && network.name !== 'bridge';
 }
 
 /** Which names each container of this host knows, and the name service in its sandbox. */
@@ -45,7 +46,7 @@ export class ContainerNames {
     for (const endpoint of table.allEndpoints()) this.#addName(endpoint, registry.get(endpoint.networkId));
   }
 
-  add(endpoint: EndpointRecord, network: BridgeNetwork): void {
+  add(endpoint: EndpointRecord, network: AddressedNetwork): void {
     this.#addName(endpoint, network);
     // A running container is connected to its first network with names: its resolv.conf changes, and this must answer.
     const sandbox = this.#table.sandbox(endpoint.containerId);

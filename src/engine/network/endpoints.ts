@@ -11,7 +11,7 @@ import {
   parseMac,
 } from '../../model/address.ts';
 import { forbidden, invalid } from '../../model/errors.ts';
-import { addressesOf, type BridgeNetwork, type Sandbox } from '../../model/network.ts';
+import { type AddressedNetwork, addressesOf, isAddressed, type Sandbox } from '../../model/network.ts';
 import type { OpenPort, PortRange, PublishedPort } from '../../model/port.ts';
 import { diff } from '../../plan/diff.ts';
 import { type PlanFacts, planEndpoints, planSandbox } from '../../plan/plan.ts';
@@ -72,7 +72,7 @@ export class Endpoints {
   }
 
   /** @throws EngineError in Docker's words; nothing of it is left then */
-  attach(request: AttachRequest, network: BridgeNetwork, sandbox: Sandbox): EndpointRecord {
+  attach(request: AttachRequest, network: AddressedNetwork, sandbox: Sandbox): EndpointRecord {
     const siblings = this.#table.endpoints(sandbox.id);
     if (siblings.some((endpoint) => endpoint.networkId === network.id)) {
       throw forbidden(
@@ -98,7 +98,7 @@ export class Endpoints {
 
   #attachOnce(
     request: AttachRequest,
-    network: BridgeNetwork,
+    network: AddressedNetwork,
     sandbox: Sandbox,
     siblings: readonly EndpointRecord[],
     foreign: ReadonlySet<string>,
@@ -124,7 +124,9 @@ export class Endpoints {
         sysctls: Object.fromEntries(
           Object.entries(options.sysctls).map(([name, value]) => [name.replace('IFNAME', ifName), value]),
         ),
-        hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
+        ...(network.driver === 'bridge' && {
+          hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
+        }),
         ifName,
         aliases: request.settings.Aliases ?? [],
         published: [],
@@ -152,7 +154,7 @@ export class Endpoints {
     }
   }
 
-  #takeAddresses(request: AttachRequest, network: BridgeNetwork): Pick<EndpointRecord, Family> {
+  #takeAddresses(request: AttachRequest, network: AddressedNetwork): Pick<EndpointRecord, Family> {
     const wanted = {
       ipv4: request.settings.IPAMConfig?.IPv4Address,
       ipv6: request.settings.IPAMConfig?.IPv6Address,
@@ -166,7 +168,7 @@ export class Endpoints {
   /** Ports go out by the default route: only what comes with the first one of a family is published anew. */
   #newWishes(
     request: AttachRequest,
-    network: BridgeNetwork,
+    network: AddressedNetwork,
     siblings: readonly EndpointRecord[],
     candidates: Parameters<typeof distribute>[0],
   ): { readonly translated: readonly PortWish[]; readonly opened: readonly OpenPort[] } {
@@ -176,7 +178,8 @@ export class Endpoints {
         !siblings.some((endpoint) => endpoint[family]?.gateway !== undefined),
     );
     const routed = (family: Family): boolean => network[family]?.gatewayMode === 'routed';
-    const wishes = gained.length === 0 ? [] : wishesOf(request, network, siblings);
+    const wishes =
+      gained.length === 0 || network.driver !== 'bridge' ? [] : wishesOf(request, network, siblings);
     const of = (wanted: (family: Family) => boolean): readonly PortWish[] =>
       wishes.flatMap((wish) => {
         const hostIps = wish.hostIps.filter((ip) => gained.includes(familyOf(ip)) && wanted(familyOf(ip)));
@@ -193,14 +196,14 @@ export class Endpoints {
     };
   }
 
-  #attached(endpoint: EndpointRecord, network: BridgeNetwork): EndpointRecord {
+  #attached(endpoint: EndpointRecord, network: AddressedNetwork): EndpointRecord {
     this.#forgetOldWays(endpoint);
     this.#announce(endpoint, ANNOUNCEMENTS_MS);
     this.#names.add(endpoint, network);
     this.#events.publish('network', 'connect', network.id, {
       container: endpoint.containerId,
       name: network.name,
-      type: 'bridge',
+      type: network.driver,
     });
     return endpoint;
   }
@@ -212,9 +215,10 @@ export class Endpoints {
       const sandbox = this.#table.sandbox(endpoint.containerId);
       const now = this.#table.endpoints(sandbox?.id).find(({ id }) => id === endpoint.id);
       if (sandbox === undefined || now === undefined) return;
-      const veth = this.#planned(sandbox, [now]).find((resource) => resource.kind === 'veth');
       try {
-        if (veth?.kind === 'veth') this.#kernel.announce(veth);
+        for (const resource of this.#planned(sandbox, [now])) {
+          if (resource.kind === 'veth' || resource.kind === 'macvlan') this.#kernel.announce(resource);
+        }
       } catch (error) {
         this.#log.debug({ err: error, container: endpoint.containerId }, 'addresses are not announced');
       }
@@ -266,19 +270,19 @@ export class Endpoints {
   }
 
   #planned(sandbox: Sandbox, endpoints: readonly EndpointRecord[]): readonly Resource[] {
-    const networkOf = (id: string): BridgeNetwork | undefined => {
+    const networkOf = (id: string): AddressedNetwork | undefined => {
       const network = this.#registry.get(id);
-      return network?.driver === 'bridge' ? network : undefined;
+      return isAddressed(network) ? network : undefined;
     };
     return planEndpoints(endpoints, networkOf, sandbox.path, this.#facts);
   }
 
   #candidates(
     endpoints: readonly EndpointRecord[],
-  ): { readonly network: BridgeNetwork; readonly endpoint: EndpointRecord }[] {
+  ): { readonly network: AddressedNetwork; readonly endpoint: EndpointRecord }[] {
     return endpoints.flatMap((endpoint) => {
       const network = this.#registry.get(endpoint.networkId);
-      return network?.driver === 'bridge' ? [{ network, endpoint }] : [];
+      return isAddressed(network) ? [{ network, endpoint }] : [];
     });
   }
 
@@ -296,13 +300,14 @@ export class Endpoints {
     this.#ports.release(before.flatMap(({ published }) => published).filter((port) => !kept.has(port)));
     for (const endpoint of before) {
       if (after.some(({ id }) => id === endpoint.id)) continue;
+      const network = this.#registry.get(endpoint.networkId);
       this.#names.remove(endpoint);
       this.#registry.releaseAddresses(endpoint.networkId, endpoint);
       for (const { address } of addressesOf(endpoint)) this.#kernel.forgetConnections(address);
       this.#events.publish('network', 'disconnect', endpoint.networkId, {
         container: endpoint.containerId,
-        name: this.#registry.get(endpoint.networkId)?.name ?? '',
-        type: 'bridge',
+        name: network?.name ?? '',
+        type: network?.driver ?? '',
       });
     }
   }
@@ -310,7 +315,7 @@ export class Endpoints {
 
 function wishesOf(
   request: AttachRequest,
-  network: BridgeNetwork,
+  network: AddressedNetwork,
   siblings: readonly EndpointRecord[],
 ): readonly PortWish[] {
   const { portBindings, exposedPorts, publishAll } = request;
@@ -320,7 +325,7 @@ function wishesOf(
   );
   return parsePortWishes(portBindings, exposedPorts, publishAll, {
     families,
-    hostBinding: network.bridge.hostBinding,
+    hostBinding: network.driver === 'bridge' ? network.bridge.hostBinding : undefined,
     networkName: network.name,
   });
 }
@@ -328,7 +333,7 @@ function wishesOf(
 /** @throws EngineError INVALID_PARAMETER when the wanted name is taken in the sandbox */
 function chooseIfName(
   siblings: readonly EndpointRecord[],
-  network: BridgeNetwork,
+  network: AddressedNetwork,
   wanted: IfName | undefined,
 ): IfName {
   const taken = new Set<string>(['lo', ...siblings.map((endpoint) => endpoint.ifName)]);
@@ -336,6 +341,6 @@ function chooseIfName(
     if (taken.has(wanted)) throw invalid(`interface name ${wanted} is in use in the container already`);
     return wanted;
   }
-  const { ifPrefix } = network.bridge;
+  const { ifPrefix } = network.driver === 'bridge' ? network.bridge : network.macvlan;
   for (let i = 0; ; i++) if (!taken.has(`${ifPrefix}${i}`)) return `${ifPrefix}${i}` as IfName;
 }

@@ -1,6 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Family, familyOf } from '../../model/address.ts';
-import type { BridgeNetwork, EndpointAddress, Network } from '../../model/network.ts';
+import {
+  type AddressedNetwork,
+  type EndpointAddress,
+  isAddressed,
+  type Network,
+} from '../../model/network.ts';
 import type { OpenPort, PublishedPort } from '../../model/port.ts';
 import type { EndpointRecord } from './settings.ts';
 
@@ -17,7 +22,7 @@ export function goesBefore(a: Candidate, b: Candidate): boolean {
   const priority = (of: Candidate): number => of.endpoint.settings.GwPriority ?? 0;
   if (priority(a) !== priority(b)) return priority(a) > priority(b);
   const dual = ({ network }: Candidate): boolean =>
-    network.driver === 'bridge' && network.ipv4 !== undefined && network.ipv6 !== undefined;
+    isAddressed(network) && network.ipv4 !== undefined && network.ipv6 !== undefined;
   if (dual(a) !== dual(b)) return dual(a);
   return a.network.name < b.network.name;
 }
@@ -37,7 +42,7 @@ export function bestGateway<T extends Candidate>(candidates: readonly T[], famil
 }
 
 function canCarry(network: Network, family: Family): boolean {
-  if (network.driver !== 'bridge' || network.internal) return false;
+  if (!isAddressed(network) || network.internal) return false;
   const addressing = network[family];
   return addressing !== undefined && addressing.gatewayMode !== 'isolated';
 }
@@ -50,7 +55,7 @@ export interface Carried {
 
 /** The endpoints with the default routes and the ports where they belong; one that changes nothing is the same object. */
 export function distribute(
-  candidates: readonly { readonly network: BridgeNetwork; readonly endpoint: EndpointRecord }[],
+  candidates: readonly { readonly network: AddressedNetwork; readonly endpoint: EndpointRecord }[],
   carried: Carried,
 ): readonly EndpointRecord[] {
   const best = { ipv4: bestGateway(candidates, 'ipv4'), ipv6: bestGateway(candidates, 'ipv6') };
@@ -63,6 +68,7 @@ export function distribute(
       if (addressing === undefined) return bare as A;
       return { ...bare, gateway: addressing.defaultGateway ?? addressing.gateway.address } as A;
     };
+    const isBridge = network.driver === 'bridge';
     const { ipv4: _ipv4, ipv6: _ipv6, ...rest } = endpoint;
     const ipv4 = address('ipv4', endpoint.ipv4);
     const ipv6 = address('ipv6', endpoint.ipv6);
@@ -70,8 +76,11 @@ export function distribute(
       ...rest,
       ...(ipv4 && { ipv4 }),
       ...(ipv6 && { ipv6 }),
-      published: carried.published.filter(({ hostIp }) => best[familyOf(hostIp)] === candidate),
-      opened: carried.opened.filter(({ family }) => best[family] === candidate),
+      // What has addresses of its own outside publishes nothing.
+      published: isBridge
+        ? carried.published.filter(({ hostIp }) => best[familyOf(hostIp)] === candidate)
+        : [],
+      opened: isBridge ? carried.opened.filter(({ family }) => best[family] === candidate) : [],
     };
     return isDeepStrictEqual(after, endpoint) ? endpoint : after;
   });

@@ -35,6 +35,7 @@ export interface AddressingWish {
 export function parseIpam(
   configs: readonly IpamConfig[],
   enabled: Readonly<Record<Family, boolean>>,
+  driver: string,
 ): Readonly<Partial<Record<Family, AddressingWish>>> {
   const wrong: string[] = [];
   const found: Partial<Record<Family, AddressingWish>> = {};
@@ -42,7 +43,7 @@ export function parseIpam(
     const { wish, family } = parseConfig(config, wrong);
     // Docker passes over what belongs to a family that is off.
     if (!enabled[family]) continue;
-    if (found[family] !== undefined) throw forbidden("bridge driver doesn't support multiple subnets");
+    if (found[family] !== undefined) throw forbidden(`${driver} driver doesn't support multiple subnets`);
     found[family] = wish;
   }
   if (wrong.length > 0) throw invalid(`invalid network config:\n${wrong.join('\n')}`);

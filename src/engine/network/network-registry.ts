@@ -8,13 +8,16 @@ import {
   overlaps,
   type Prefix,
 } from '../../model/address.ts';
-import { errors, forbidden, invalid, system } from '../../model/errors.ts';
+import { errors, forbidden, invalid, notFound, system } from '../../model/errors.ts';
 import {
+  type AddressedNetwork,
   type Addressing,
   type BridgeNetwork,
   type ConfigNetwork,
   type Endpoint,
   familiesOf,
+  isAddressed,
+  type MacvlanNetwork,
   type Network,
 } from '../../model/network.ts';
 import { creations, deletions } from '../../plan/diff.ts';
@@ -29,10 +32,11 @@ import {
 import type { NetworkConfig } from '../config.ts';
 import type { Collection, Store } from '../store.ts';
 import { AddressBook, type Addresses } from './address-book.ts';
+import type { BridgeWish } from './bridge-options.ts';
 import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './default-networks.ts';
 import { hostId } from './host-id.ts';
 import { type AddressingWish, checkReserved } from './ipam-request.ts';
-import type { ConfigWish, NetworkWish } from './network-request.ts';
+import type { BridgeNetworkWish, ConfigWish, MacvlanNetworkWish, NetworkWish } from './network-request.ts';
 
 /** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
 const IPV6_LEAST_MTU = 1280;
@@ -58,7 +62,7 @@ export class NetworkRegistry {
     const stored = this.#records.all();
     const before = stored.find((network) => network.name === 'bridge');
     for (const network of stored) if (network.name !== 'bridge') this.#remember(network);
-    const users = this.bridges();
+    const users = this.#addressed();
     const bridge = defaultBridge(
       config,
       kernel,
@@ -97,6 +101,11 @@ export class NetworkRegistry {
     return this.list().filter((network) => network.driver === 'bridge');
   }
 
+  /** Networks with addresses, whatever their driver. */
+  #addressed(): readonly AddressedNetwork[] {
+    return this.list().filter(isAddressed);
+  }
+
   /** Full id, then name, then id prefix. @throws EngineError NOT_FOUND, INVALID_PARAMETER for an ambiguous prefix */
   resolve(ref: string): Network {
     const byId = this.#networks.get(ref);
@@ -113,14 +122,13 @@ export class NetworkRegistry {
   }
 
   /** Into the store, then into the kernel; neither has it after an error. @throws EngineError in Docker's words */
-  create(wish: NetworkWish): BridgeNetwork {
+  create(wish: NetworkWish): AddressedNetwork {
     if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
-    if (wish.families.ipv6 !== undefined && this.#forward) this.#kernel.enableForwarding('ipv6');
-    const network = this.#realize(wish);
+    const network = wish.kind === 'bridge' ? this.#bridge(wish) : this.#macvlan(wish);
     this.#records.put(network.id, network);
     this.#remember(network);
     try {
-      this.#kernel.apply(creations(planNetwork(network, this.#facts)));
+      if (network.driver === 'bridge') this.#make(network);
     } catch (error) {
       this.#forget(network);
       throw error instanceof KernelError
@@ -143,7 +151,7 @@ export class NetworkRegistry {
 
   /** @throws EngineError FORBIDDEN when networks were made from it */
   removeConfig(network: ConfigNetwork): void {
-    if (this.bridges().some(({ configFrom }) => configFrom === network.name)) {
+    if (this.#addressed().some(({ configFrom }) => configFrom === network.name)) {
       throw forbidden(`configuration network ${JSON.stringify(network.name)} is in use`);
     }
     this.#forget(network);
@@ -162,8 +170,9 @@ export class NetworkRegistry {
   }
 
   /** @returns what could not be taken out of the kernel; the network is gone all the same */
-  remove(network: BridgeNetwork): readonly KernelError[] {
-    const failures = this.#kernel.tearDown(deletions(planNetwork(network, this.#facts)));
+  remove(network: AddressedNetwork): readonly KernelError[] {
+    const failures =
+      network.driver === 'bridge' ? this.#kernel.tearDown(deletions(planNetwork(network, this.#facts))) : [];
     this.#forget(network);
     return failures;
   }
@@ -187,21 +196,40 @@ export class NetworkRegistry {
     this.#addresses.forget(containerId, networkId);
   }
 
-  #realize(wish: NetworkWish): BridgeNetwork {
-    const id = newId();
-    const host = this.#kernel.host();
-    const { bridge } = wish;
-    const mtu = bridge.mtu ?? host.uplinkMtu;
-    if (wish.families.ipv6 !== undefined && mtu < IPV6_LEAST_MTU) {
-      throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
+  #make(network: BridgeNetwork): void {
+    if (network.ipv6 !== undefined && this.#forward) this.#kernel.enableForwarding('ipv6');
+    this.#kernel.apply(creations(planNetwork(network, this.#facts)));
+  }
+
+  #macvlan(wish: MacvlanNetworkWish): MacvlanNetwork {
+    const { parent, mode, mtu, ifPrefix = 'eth' } = wish.macvlan;
+    if (this.#kernel.link(parent) === undefined) {
+      throw notFound(
+        `the parent interface ${parent} is not on this host: make it first (a VLAN: ip link add link eth0 name eth0.10 type vlan id 10)`,
+      );
     }
-    const ifName = bridge.ifName ?? bridgeName(id);
-    this.#checkBridgeName(id, ifName);
+    const user = this.#addressed().find(
+      (network) =>
+        network.driver === 'macvlan' &&
+        network.macvlan.parent === parent &&
+        (mode === 'passthru' || network.macvlan.mode === 'passthru'),
+    );
+    if (user !== undefined)
+      throw forbidden(`network ${user.name} is already using parent interface ${parent}`);
+    return {
+      ...this.#common(wish, newId(), this.#kernel.host(), {}),
+      driver: 'macvlan',
+      macvlan: { parent, mode, ifPrefix, ...(mtu !== undefined && { mtu }) },
+    };
+  }
+
+  /** What networks of every driver have. */
+  #common(wish: NetworkWish, id: string, host: HostFacts, given: AddressingOptions) {
     const address = <A extends Ip>(any: A): Addressing<A> | undefined => {
       const family = wish.families[familyOf(any)];
       return family === undefined
         ? undefined
-        : addressingOf(wish, family, any, this.#subnetFor(family, host.usedPrefixes, any));
+        : addressingOf(given, family, any, this.#subnetFor(family, host.usedPrefixes, any));
     };
     const ipv4 = address(ANY_IPV4);
     const ipv6 = address(ANY_IPV6);
@@ -211,12 +239,27 @@ export class NetworkRegistry {
       created: new Date().toISOString(),
       labels: wish.labels,
       options: wish.options,
-      driver: 'bridge',
       internal: wish.internal,
       attachable: wish.attachable,
       ...(ipv4 && { ipv4 }),
       ...(ipv6 && { ipv6 }),
       ...(wish.configFrom && { configFrom: wish.configFrom }),
+    };
+  }
+
+  #bridge(wish: BridgeNetworkWish): BridgeNetwork {
+    const id = newId();
+    const host = this.#kernel.host();
+    const { bridge } = wish;
+    const mtu = bridge.mtu ?? host.uplinkMtu;
+    if (wish.families.ipv6 !== undefined && mtu < IPV6_LEAST_MTU) {
+      throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
+    }
+    const ifName = bridge.ifName ?? bridgeName(id);
+    this.#checkBridgeName(id, ifName);
+    return {
+      ...this.#common(wish, id, host, bridge),
+      driver: 'bridge',
       bridge: {
         ifName,
         owned: this.#kernel.foreignBridge(ifName) === undefined,
@@ -240,7 +283,7 @@ export class NetworkRegistry {
   }
 
   #subnetFor<A extends Ip>(wish: AddressingWish, onHost: HostFacts['usedPrefixes'], any: A): Prefix<A> {
-    const ours = this.bridges().flatMap(subnetsOf);
+    const ours = this.#addressed().flatMap(subnetsOf);
     if (wish.subnet === undefined) {
       const chosen = chooseSubnet(this.#sources, [...ours, ...onHost], any, wish.size);
       if (chosen === undefined) throw system('all predefined address pools have been fully subnetted');
@@ -255,7 +298,7 @@ export class NetworkRegistry {
 
   #remember(network: Network): void {
     this.#networks.set(network.id, network);
-    if (network.driver === 'bridge') this.#addresses.open(network);
+    if (isAddressed(network)) this.#addresses.open(network);
   }
 
   #forget(network: Network): void {
@@ -276,21 +319,25 @@ function sourcesOf(config: NetworkConfig): readonly SubnetSource[] {
   ];
 }
 
-const subnetsOf = (network: BridgeNetwork): readonly Prefix[] =>
+const subnetsOf = (network: AddressedNetwork): readonly Prefix[] =>
   familiesOf(network).map(({ subnet }) => subnet);
+
+/** Of the bridge driver, what decides about addresses. */
+type AddressingOptions = Partial<
+  Pick<BridgeWish, 'gatewayModes' | 'hostIpv4' | 'hostIpv6' | 'masquerade' | 'inhibitIpv4'>
+>;
 
 /** @throws EngineError SYSTEM for a gateway or reserved address that no host can have */
 function addressingOf<A extends Ip>(
-  wish: NetworkWish,
+  bridge: AddressingOptions,
   given: AddressingWish,
   any: A,
   subnet: Prefix<A>,
 ): Addressing<A> {
   const family = familyOf(any);
-  const { bridge } = wish;
   const gateway = (given.gateway ?? firstAddress(subnet)) as A;
   checkReserved(subnet, gateway, given.auxAddresses);
-  const gatewayMode = bridge.gatewayModes[family] ?? 'nat';
+  const gatewayMode = bridge.gatewayModes?.[family] ?? 'nat';
   const chosen = family === 'ipv4' ? bridge.hostIpv4 : bridge.hostIpv6;
   const translated =
     bridge.masquerade !== false && (gatewayMode === 'nat' || gatewayMode === 'nat-unprotected');

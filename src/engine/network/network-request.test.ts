@@ -4,7 +4,7 @@ import { parseIpv4, parsePrefix } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
 import { checkReserved } from './ipam-request.ts';
-import { type NetworkWish, parseNetworkRequest, type RequestContext } from './network-request.ts';
+import { type BridgeNetworkWish, parseNetworkRequest, type RequestContext } from './network-request.ts';
 
 const template: ConfigNetwork = {
   id: 'c0',
@@ -19,10 +19,10 @@ const context: RequestContext = {
   configNetwork: (name) => (name === 'template' ? template : undefined),
   defaultOptions: { bridge: { 'com.docker.network.driver.mtu': '1300' } },
 };
-const parse = (body: unknown): NetworkWish => {
+const parse = (body: unknown): BridgeNetworkWish => {
   const wish = parseNetworkRequest(body, context);
   assert.equal(wish.kind, 'bridge');
-  return wish as NetworkWish;
+  return wish as BridgeNetworkWish;
 };
 
 const refused = (status: number, words: string) => (error: unknown) => {

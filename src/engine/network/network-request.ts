@@ -2,8 +2,9 @@ import { z } from 'zod';
 import type { Family } from '../../model/address.ts';
 import { forbidden, invalid, notFound, notImplemented } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
-import { type BridgeWish, parseBridgeOptions } from './bridge-options.ts';
+import { type BridgeWish, familyOptions, parseBridgeOptions } from './bridge-options.ts';
 import { type AddressingWish, type IpamConfig, parseIpam } from './ipam-request.ts';
+import { type MacvlanWish, parseMacvlanOptions } from './macvlan-options.ts';
 
 const PREDEFINED = new Set(['bridge', 'host', 'none', 'default']);
 
@@ -41,18 +42,28 @@ const body = z.looseObject({
 });
 type Body = z.infer<typeof body>;
 
-/** What a user wants of a new bridge network; absent members are the engine's to choose. */
-export interface NetworkWish {
-  readonly kind: 'bridge';
+/** What a user wants of a new network; absent members are the engine's to choose. */
+interface AddressedWish {
   readonly name: string;
   readonly internal: boolean;
   readonly attachable: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly options: Readonly<Record<string, string>>;
   readonly families: Readonly<Partial<Record<Family, AddressingWish>>>;
-  readonly bridge: BridgeWish;
   readonly configFrom?: string;
 }
+
+export interface BridgeNetworkWish extends AddressedWish {
+  readonly kind: 'bridge';
+  readonly bridge: BridgeWish;
+}
+
+export interface MacvlanNetworkWish extends AddressedWish {
+  readonly kind: 'macvlan';
+  readonly macvlan: MacvlanWish;
+}
+
+export type NetworkWish = BridgeNetworkWish | MacvlanNetworkWish;
 
 /** A network that others are made from. */
 export interface ConfigWish {
@@ -88,25 +99,28 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
   if (request.Ingress) throw notImplemented('an ingress network');
   const ipamDriver = request.IPAM?.Driver || 'default';
   if (ipamDriver !== 'default') throw notFound(`plugin "${ipamDriver}" not found`);
-  const options = { ...context.defaultOptions.bridge, ...request.Options };
+  const driver = request.Driver === 'macvlan' ? 'macvlan' : 'bridge';
+  const options = { ...context.defaultOptions[driver], ...request.Options };
   const internal = request.Internal ?? false;
-  const { ipv4Enabled, ipv6Enabled, ...bridge } = parseBridgeOptions(options, internal);
+  const { ipv4Enabled, ipv6Enabled, ...bridge } =
+    driver === 'bridge' ? parseBridgeOptions(options, internal) : familyOptions(options);
   const enabled = {
     ipv4: request.EnableIPv4 ?? ipv4Enabled ?? true,
     ipv6: request.EnableIPv6 ?? ipv6Enabled ?? false,
   };
   if (!enabled.ipv4 && !enabled.ipv6) throw invalid('IPv4 or IPv6 must be enabled');
-  return {
-    kind: 'bridge',
+  const wish: AddressedWish = {
     name: request.Name,
     internal,
     attachable: request.Attachable ?? false,
     labels: request.Labels ?? {},
     options,
-    families: parseIpam(configsOf(request), enabled),
-    bridge,
+    families: parseIpam(configsOf(request), enabled, driver),
     ...(configFrom && { configFrom }),
   };
+  return driver === 'macvlan'
+    ? { kind: 'macvlan', ...wish, macvlan: parseMacvlanOptions(options) }
+    : { kind: 'bridge', ...wish, bridge };
 }
 
 function configsOf(request: Body): readonly IpamConfig[] {
@@ -129,7 +143,7 @@ function configOnly(request: Body): ConfigWish {
     throw invalid('a configuration network cannot depend on another configuration network');
   }
   // Read for its errors: a template that no network can be made from is of no use.
-  parseIpam(configsOf(request), { ipv4: true, ipv6: request.EnableIPv6 ?? false });
+  parseIpam(configsOf(request), { ipv4: true, ipv6: request.EnableIPv6 ?? false }, 'bridge');
   const { EnableIPv4, EnableIPv6, Options, Labels, IPAM } = request;
   return {
     kind: 'config-only',
@@ -156,11 +170,11 @@ function fromConfig(request: Body, name: string, context: RequestContext): Body 
 }
 
 function checkDriver(driver: string): void {
-  if (driver === 'bridge') return;
+  if (driver === 'bridge' || driver === 'macvlan') return;
   if (driver === 'overlay') {
     throw notImplemented('an overlay network (it needs the cluster store, which comes later)');
   }
-  if (driver === 'macvlan' || driver === 'ipvlan') throw notImplemented(`the network driver ${driver}`);
+  if (driver === 'ipvlan') throw notImplemented(`the network driver ${driver}`);
   if (driver === 'host' || driver === 'null') {
     throw forbidden(`only one instance of "${driver}" network is allowed`);
   }

@@ -4,7 +4,13 @@ import type { Logger } from 'pino';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import { FAMILIES, type NetnsPath } from '../../model/address.ts';
 import { forbidden, system } from '../../model/errors.ts';
-import { type ConfigNetwork, familiesOf, type Network, type Sandbox } from '../../model/network.ts';
+import {
+  type ConfigNetwork,
+  familiesOf,
+  isAddressed,
+  type Network,
+  type Sandbox,
+} from '../../model/network.ts';
 import { creations, diff } from '../../plan/diff.ts';
 import { type PlanFacts, plan, planSandbox } from '../../plan/plan.ts';
 import { type Resource, resourceKey } from '../../plan/resource.ts';
@@ -99,7 +105,7 @@ export class Networks implements Networking {
       this.#publish('destroy', network);
       return;
     }
-    if (network.name === 'bridge' || network.driver !== 'bridge') {
+    if (network.name === 'bridge' || !isAddressed(network)) {
       throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
     }
     const active = this.endpointsOf(network.id);
@@ -154,7 +160,7 @@ export class Networks implements Networking {
     if (network.driver === 'config-only') {
       throw forbidden(`cannot connect to a configuration network: ${network.name}`);
     }
-    if (network.driver !== 'bridge') {
+    if (!isAddressed(network)) {
       throw forbidden(
         network.driver === 'host'
           ? 'cannot connect container to host network - container must be created in host network mode'

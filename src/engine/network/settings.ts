@@ -4,6 +4,7 @@ import {
   type Addressing,
   type Endpoint,
   familiesOf,
+  isAddressed,
   type Network,
   type Sandbox,
 } from '../../model/network.ts';
@@ -66,7 +67,7 @@ export function networkSettings(
 
 function endpointSettings(endpoint: EndpointRecord, network: Network): EndpointSettings {
   const gateway = (family: Family): string => {
-    const addressing = network.driver === 'bridge' && !network.internal ? network[family] : undefined;
+    const addressing = isAddressed(network) && !network.internal ? network[family] : undefined;
     if (addressing === undefined || addressing.gatewayMode === 'isolated') return '';
     return addressing.defaultGateway ?? addressing.gateway.address;
   };
@@ -113,7 +114,7 @@ function ports(endpoints: readonly EndpointRecord[]): Record<string, PortBinding
 
 /** `GET /networks/ID` (docs.docker.com/reference/api/engine, NetworkInspect). */
 export function inspectNetwork(network: Network, endpoints: readonly EndpointRecord[] | undefined): object {
-  const bridge = network.driver === 'bridge' ? network : undefined;
+  const addressed = isAddressed(network) ? network : undefined;
   const template = network.driver === 'config-only' ? network.template : undefined;
   return {
     Name: network.name,
@@ -122,22 +123,22 @@ export function inspectNetwork(network: Network, endpoints: readonly EndpointRec
     Scope: 'local',
     Driver: network.driver === 'config-only' ? 'null' : network.driver,
     EnableIPv4:
-      bridge === undefined
+      addressed === undefined
         ? network.driver !== 'config-only' || template?.EnableIPv4 !== false
-        : bridge.ipv4 !== undefined,
-    EnableIPv6: bridge?.ipv6 !== undefined || template?.EnableIPv6 === true,
+        : addressed.ipv4 !== undefined,
+    EnableIPv6: addressed?.ipv6 !== undefined || template?.EnableIPv6 === true,
     IPAM: {
       Driver: 'default',
-      Options: network.name === 'bridge' || bridge === undefined ? null : {},
+      Options: network.name === 'bridge' || addressed === undefined ? null : {},
       Config:
-        bridge === undefined
+        addressed === undefined
           ? ((template?.IPAM as { readonly Config?: unknown } | undefined)?.Config ?? null)
-          : familiesOf(bridge).map(ipamConfig),
+          : familiesOf(addressed).map(ipamConfig),
     },
-    Internal: bridge?.internal ?? false,
-    Attachable: bridge?.attachable ?? false,
+    Internal: addressed?.internal ?? false,
+    Attachable: addressed?.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: bridge?.configFrom ?? '' },
+    ConfigFrom: { Network: addressed?.configFrom ?? '' },
     ConfigOnly: network.driver === 'config-only',
     Containers: Object.fromEntries(
       (endpoints ?? []).map((endpoint) => [
