@@ -37,6 +37,7 @@ import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './de
 import { hostId } from './host-id.ts';
 import { type AddressingWish, checkReserved } from './ipam-request.ts';
 import type { BridgeNetworkWish, ConfigWish, MacvlanNetworkWish, NetworkWish } from './network-request.ts';
+import { upgradeNetwork } from './upgrade.ts';
 
 /** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
 const IPV6_LEAST_MTU = 1280;
@@ -59,7 +60,7 @@ export class NetworkRegistry {
     this.#records = store.collection('networks');
     this.#sources = sourcesOf(config);
     this.#forward = config.ipForward;
-    const stored = this.#records.all();
+    const stored = this.#records.all().map(upgradeNetwork);
     const before = stored.find((network) => network.name === 'bridge');
     for (const network of stored) if (network.name !== 'bridge') this.#remember(network);
     const users = this.#addressed();

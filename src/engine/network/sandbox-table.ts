@@ -1,6 +1,7 @@
 import type { Sandbox } from '../../model/network.ts';
 import type { Collection, Store } from '../store.ts';
 import type { EndpointRecord } from './settings.ts';
+import { upgradeEndpoint } from './upgrade.ts';
 
 /** Sandboxes and their endpoints: in the store and, by container, in memory. */
 export class SandboxTable {
@@ -16,7 +17,7 @@ export class SandboxTable {
     this.#sandboxRecords = store.collection('sandboxes');
     this.#endpointRecords = store.collection('endpoints');
     for (const sandbox of this.#sandboxRecords.all()) this.#sandboxes.set(sandbox.containerId, sandbox);
-    for (const endpoint of this.#endpointRecords.all()) {
+    for (const endpoint of this.#endpointRecords.all().map(upgradeEndpoint)) {
       this.#endpoints.set(endpoint.sandboxId, [...this.endpoints(endpoint.sandboxId), endpoint]);
     }
   }
