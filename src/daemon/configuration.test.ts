@@ -104,6 +104,12 @@ const REFUSED: readonly (readonly [flags: string, json: string, text: string])[]
     '',
     "invalid fixed-cidr-v6: fd00:2::/80 is not part of the bridge's subnet fd00:1::/64",
   ],
+  [
+    '--bridge-accept-fwmark 1/x',
+    '',
+    'invalid bridge-accept-fwmark: invalid firewall mark "1/x": it should be MARK or MARK/MASK',
+  ],
+  ['--http-proxy nowhere', '', 'invalid http-proxy: "nowhere" should be http://HOST:PORT'],
   ['--rootless', '', '--rootless is not implemented by Gangway yet'],
   ['', '{"rootless":true}', 'FILE: "rootless" is not implemented by Gangway yet'],
   ['', '{"foo":1}', "FILE: the following directives don't match any configuration option: foo"],
@@ -158,7 +164,7 @@ test('a missing argument is told', () => {
 
 test('flags and file add up', () => {
   const config = load(
-    '-D -H unix:///a.sock -H tcp://:2375 --bip 10.10.10.10/24 --dns 1.1.1.1 --dns 9.9.9.9 --icc=false --bip6 FD00::1/64 --iptables=false',
+    '-D -H unix:///a.sock -H tcp://:2375 --bip 10.10.10.10/24 --dns 1.1.1.1 --dns 9.9.9.9 --icc=false --bip6 FD00::1/64 --iptables=false --bridge-accept-fwmark 0x1/3',
     '{"mtu": 1400, "labels": ["a=b"], "fixed-cidr": "10.10.10.128/25", "ipv6": true, "userland-proxy": true, "default-network-opts": {"bridge": {"a": "b"}}}',
   );
   assert.deepEqual(config.hosts, ['unix:///a.sock', 'tcp://localhost:2375']);
@@ -177,6 +183,7 @@ test('flags and file add up', () => {
     icc: false,
     ipMasq: true,
     ipForward: true,
+    bridgeAcceptFwmark: { mark: 1, mask: 3 },
     iptables: false,
     ip6tables: false,
     allowDirectRouting: false,

@@ -135,6 +135,7 @@ function network(read: Reader): DaemonConfig['network'] {
   const gateway6 = named('default-gateway-v6', read.text('default-gateway-v6'), parseIpv6);
   checkInside('', bip, fixed, gateway);
   checkInside('-v6', bip6, fixed6, gateway6);
+  const mark = named('bridge-accept-fwmark', read.text('bridge-accept-fwmark'), values.firewallMark);
   const mtu = read.number('mtu') ?? 0;
   if (mtu < 0) throw new ConfigError(`invalid default MTU: ${mtu}`);
   if (mtu !== 0 && (mtu < 68 || mtu > 65_535)) {
@@ -160,6 +161,7 @@ function network(read: Reader): DaemonConfig['network'] {
     iptables: read.flag('iptables', true),
     ip6tables: read.flag('iptables', true) && read.flag('ip6tables', true),
     allowDirectRouting: read.flag('allow-direct-routing', false),
+    ...(mark && { bridgeAcceptFwmark: mark }),
     hostGatewayIps: read.list('host-gateway-ips').map(values.ip),
     defaultNetworkOpts: read.record<Readonly<Record<string, string>>>('default-network-opts'),
     defaultAddressPools: read.pools().map(({ base, size }) => {
@@ -219,6 +221,20 @@ function tls(read: Reader): NonNullable<DaemonConfig['tls']> | undefined {
   };
 }
 
+/** As flags or keys of their own, or as dockerd's `"proxies": {…}`. */
+function proxies(read: Reader): DaemonConfig['proxies'] {
+  const file = read.record<unknown>('proxies');
+  const of = (key: string): string | undefined => {
+    const given = read.text(key) ?? file[key];
+    return typeof given === 'string' && given !== '' ? given : undefined;
+  };
+  const [http, https, no] = [of('http-proxy'), of('https-proxy'), of('no-proxy')];
+  for (const [name, text] of Object.entries({ 'http-proxy': http, 'https-proxy': https })) {
+    if (text !== undefined) values.proxy(name, text);
+  }
+  return { ...(http && { http }), ...(https && { https }), ...(no && { no }) };
+}
+
 function count(read: Reader, key: string, fallback: number, name: string): number {
   const given = read.number(key);
   if (given !== undefined && given < 0) throw new ConfigError(`invalid ${name}: ${given}`);
@@ -260,6 +276,7 @@ function build(raw: RawConfig): DaemonConfig {
     ...(initPath === undefined ? {} : { initPath }),
     defaultUlimits: read.record<values.Ulimit>('default-ulimits'),
     cgroupParent: read.text('cgroup-parent') ?? '',
+    proxies: proxies(read),
     network: network(read),
   };
 }

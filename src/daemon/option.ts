@@ -191,6 +191,15 @@ export const OPTIONS: readonly Option[] = [
   honoured('Default network', 'iptables', 'bool', 'false: no firewall rules of ours (default true)'),
   honoured('Default network', 'ip6tables', 'bool', 'false: none for IPv6 (default true)'),
   honoured('Default network', 'allow-direct-routing', 'bool', "let others use a container's own address"),
+  honoured('Default network', 'bridge-accept-fwmark', 'string', 'packets with this mark are let through', {
+    placeholder: 'mark/mask',
+  }),
+  honoured('Images', 'http-proxy', 'string', 'proxy of the daemon itself for http', { placeholder: 'url' }),
+  honoured('Images', 'https-proxy', 'string', 'proxy of the daemon itself for https', { placeholder: 'url' }),
+  honoured('Images', 'no-proxy', 'string', 'hosts that are reached without a proxy, comma separated', {
+    placeholder: 'hosts',
+  }),
+  honoured('Images', 'proxies', 'object', '', { flag: null }),
   honoured('Containers', 'log-driver', 'string', 'json-file or none (default json-file)', {
     placeholder: 'name',
   }),
@@ -238,7 +247,6 @@ export const OPTIONS: readonly Option[] = [
   harmless('builder', 'object', null),
 
   missing('firewall-backend', 'string', is('nftables', '')),
-  missing('bridge-accept-fwmark', 'string', empty),
   missing('add-runtime', 'list', empty),
   missing('runtimes', 'object', empty, null),
   missing('default-runtime', 'string', is('runc', 'io.containerd.runc.v2')),
@@ -260,10 +268,6 @@ export const OPTIONS: readonly Option[] = [
   missing('cdi-spec-dirs', 'list', empty, 'cdi-spec-dir'),
   missing('metrics-addr', 'string', empty),
   missing('experimental', 'bool', is(false)),
-  missing('http-proxy', 'string', empty),
-  missing('https-proxy', 'string', empty),
-  missing('no-proxy', 'string', empty),
-  missing('proxies', 'object', empty, null),
 ];
 
 const byKey = new Map(OPTIONS.filter((o) => !('flagOnly' in o)).map((o) => [o.key, o]));

@@ -149,3 +149,20 @@ export function pool(text: string): RawPool {
   }
   return { base, size };
 }
+
+/** `mark` or `mark/mask`, decimal or 0x… (docker/cli dockerd `--bridge-accept-fwmark`). */
+export function firewallMark(text: string): { readonly mark: number; readonly mask: number } {
+  const [mark = '', mask = '0xffffffff', ...rest] = text.split('/');
+  const number = (word: string): number => (/^(0x[0-9a-f]+|\d+)$/i.test(word) ? Number(word) : Number.NaN);
+  const parsed = { mark: number(mark), mask: number(mask) };
+  if (rest.length > 0 || !(parsed.mark <= 0xffffffff) || !(parsed.mask <= 0xffffffff)) {
+    throw new ConfigError(`invalid firewall mark ${JSON.stringify(text)}: it should be MARK or MARK/MASK`);
+  }
+  return parsed;
+}
+
+export function proxy(name: string, text: string): void {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new ConfigError(`invalid ${name}: ${JSON.stringify(text)} should be http://HOST:PORT`);
+  }
+}

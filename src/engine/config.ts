@@ -1,4 +1,5 @@
 import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Prefix } from '../model/address.ts';
+import type { FirewallMark } from '../plan/rule.ts';
 
 /** The daemon's configuration after flags and `daemon.json` are merged and every value is validated. */
 export interface DaemonConfig {
@@ -32,6 +33,8 @@ export interface DaemonConfig {
     Record<string, { readonly Name: string; readonly Soft: number; readonly Hard: number }>
   >;
   readonly cgroupParent: string;
+  /** The daemon's own way out, for pulls and pushes. */
+  readonly proxies: { readonly http?: string; readonly https?: string; readonly no?: string };
   readonly network: NetworkConfig;
 }
 
@@ -58,6 +61,7 @@ export interface NetworkConfig {
   readonly iptables: boolean;
   readonly ip6tables: boolean;
   readonly allowDirectRouting: boolean;
+  readonly bridgeAcceptFwmark?: FirewallMark;
   /** What `host-gateway` means, one of a family. */
   readonly hostGatewayIps: readonly string[];
   /** `--default-network-opt`, by driver. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
+import { setGlobalProxyFromEnv } from 'node:http';
 import type { Logger } from 'pino';
 import { type Listeners, listen } from '../api/listen.ts';
 import { routes } from '../api/routes.ts';
@@ -61,6 +62,16 @@ function probeOnce<T>(probe: () => Promise<T>): () => Promise<T> {
   };
 }
 
+/** Everything the daemon fetches goes by the proxies from now on; what is on this host never does, as in Go. */
+function useProxies({ http, https, no }: DaemonConfig['proxies']): void {
+  if (http === undefined && https === undefined) return;
+  setGlobalProxyFromEnv({
+    ...(http && { HTTP_PROXY: http }),
+    ...(https && { HTTPS_PROXY: https }),
+    NO_PROXY: ['localhost', '127.0.0.1', '::1', ...(no ? [no] : [])].join(),
+  });
+}
+
 /** Go's `%v`-like texts, as Docker's event has them. */
 function reloadAttributes(config: DaemonConfig, name: string): Record<string, string> {
   return {
@@ -96,6 +107,7 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
     makeRoots(config);
     undo.push(lockRoot(config.dataRoot, 'data-root'), lockRoot(config.execRoot, 'exec-root'));
     undo.push(writePidfile(config.pidfile));
+    useProxies(config.proxies);
     const parts = await makeParts(config, log, (step) => undo.push(step));
     const id = daemonId(parts.store);
     const host = reportHost();

@@ -129,6 +129,8 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
 }
 
 function matches(match: Match, elements: Elements, packet: Packet): boolean {
+  // What is explained carries no mark.
+  if (match.kind === 'mark') return match.mark === 0;
   const hit =
     match.kind === 'lookup'
       ? elements.find(match.set, fieldValues(match.fields, packet)) !== undefined

@@ -83,6 +83,7 @@ export function ruleText(rule: Rule, family: TableFamily): string {
 }
 
 function matchText(match: Match, family: TableFamily): string {
+  if (match.kind === 'mark') return `meta mark & ${hex(match.mask)} == ${hex(match.mark)}`;
   const operator = match.not ? '!= ' : '';
   if (match.kind === 'lookup') return `${joinFields(match.fields, family)} ${operator}@${match.set}`;
   const words = match.words.map((word) => quoted(match.field, word));
@@ -107,6 +108,7 @@ function verdictText({ verdict }: Rule, family: TableFamily): string {
   }
 }
 
+const hex = (value: number): string => `0x${value.toString(16)}`;
 const quoted = (field: Field, word: string): string =>
   field === 'iifname' || field === 'oifname' ? `"${word}"` : word;
 const join = (words: readonly string[]): string => words.join(' . ');

@@ -28,11 +28,9 @@ import type {
   NetnsResource,
   Resource,
 } from './resource.ts';
-import type { SetName, TableFamily } from './rule.ts';
-import { IPV4_RULESET, IPV6_RULESET } from './ruleset.ts';
+import type { FirewallMark, SetName, TableFamily } from './rule.ts';
+import { ruleset } from './ruleset.ts';
 import { SPOOF_GUARD } from './spoof-guard.ts';
-
-const RULESETS = [IPV4_RULESET, IPV6_RULESET, SPOOF_GUARD].map(rulesetResource);
 
 /** What of the daemon and its host decides how the model is made into resources. */
 export interface PlanFacts {
@@ -46,6 +44,8 @@ export interface PlanFacts {
   readonly bridgeFirewall: boolean;
   /** Published ports may be used by the container's own address from anywhere (`--allow-direct-routing`). */
   readonly directRouting: boolean;
+  /** `--bridge-accept-fwmark` */
+  readonly acceptMark?: FirewallMark;
 }
 
 export const ALL_TABLES: ReadonlySet<TableFamily> = new Set(['ip', 'ip6', 'bridge']);
@@ -270,6 +270,10 @@ export interface Model {
   readonly endpoints: readonly Endpoint[];
 }
 
+function rulesets({ acceptMark }: PlanFacts): readonly Resource[] {
+  return [ruleset('ip', acceptMark), ruleset('ip6', acceptMark), SPOOF_GUARD].map(rulesetResource);
+}
+
 /** Everything that must be in the kernel, in an order in which it can be made. */
 export function plan(model: Model, facts: PlanFacts): readonly Resource[] {
   const networks = new Map(model.networks.filter(isAddressed).map((network) => [network.id, network]));
@@ -280,7 +284,7 @@ export function plan(model: Model, facts: PlanFacts): readonly Resource[] {
     else list.push(endpoint);
   }
   return [
-    ...permitted(RULESETS, facts),
+    ...permitted(rulesets(facts), facts),
     ...[...networks.values()].flatMap((network) =>
       network.driver === 'bridge' ? planNetwork(network, facts) : [],
     ),

@@ -25,7 +25,15 @@ export type Match =
       readonly fields: readonly Field[];
       readonly set: SetName;
       readonly not?: true;
-    };
+    }
+  /** The packet's mark, as far as the mask goes (`meta mark & mask == mark`). */
+  | ({ readonly kind: 'mark' } & FirewallMark);
+
+/** 32 bits each. */
+export interface FirewallMark {
+  readonly mark: number;
+  readonly mask: number;
+}
 
 export type Verdict =
   | { readonly kind: 'accept' }

@@ -1,4 +1,14 @@
-import type { Chain, Field, KeyType, Match, Rule, Ruleset, SetDefinition, SetName } from './rule.ts';
+import type {
+  Chain,
+  Field,
+  FirewallMark,
+  KeyType,
+  Match,
+  Rule,
+  Ruleset,
+  SetDefinition,
+  SetName,
+} from './rule.ts';
 
 const is = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words });
 const isNot = (field: Field, ...words: string[]): Match => ({ kind: 'words', field, words, not: true });
@@ -47,119 +57,127 @@ const WORDS: Readonly<Record<'ip' | 'ip6', FamilyWords>> = {
   ip6: { loopback: '::1', icmp: 'ipv6-icmp', address: 'ipv6_addr' },
 };
 
-const chains = ({ loopback, icmp }: FamilyWords): readonly Chain[] => [
-  { name: 'published', rules: published },
-  {
-    // From a subnet to its own bridge: what was translated must come back the same way, the rest is no traffic of ours.
-    name: 'at_home',
-    rules: [
-      { id: 'hairpin', matches: [is('ct-status', 'dnat')], verdict: masquerade },
-      { id: 'stays-home', matches: [], verdict: accept },
-    ],
-  },
-  {
-    name: 'guard',
-    base: { type: 'filter', hook: 'prerouting', priority: 'raw' },
-    rules: [
-      // route_localnet on the bridges would let a neighbour of the host reach what listens on 127.0.0.1.
-      {
-        id: 'loopback-guard',
-        matches: [isNot('iifname', 'lo'), is('daddr', loopback)],
-        verdict: drop,
-      },
-    ],
-  },
-  {
-    name: 'direct',
-    base: { type: 'filter', hook: 'prerouting', priority: 'mangle' },
-    rules: [
-      // The cheapest question first: every packet of every connection passes here.
-      { id: 'known', matches: [is('ct-state', 'established', 'related')], verdict: accept },
-      // After tracking, so that answers to a network without masquerade pass; before NAT, so that only what was
-      // sent to the container's own address is seen.
-      {
-        id: 'direct-access',
-        matches: [
-          inSet('endpoints', 'daddr'),
-          notInSet('home', 'daddr', 'iifname'),
-          notInSet('trusted', 'daddr', 'iifname'),
-        ],
-        verdict: drop,
-      },
-      {
-        id: 'foreign-source',
-        matches: [
-          inSet('bridges', 'iifname'),
-          inSet('endpoints', 'saddr'),
-          notInSet('home', 'saddr', 'iifname'),
-        ],
-        verdict: drop,
-      },
-    ],
-  },
-  {
-    name: 'prerouting',
-    base: { type: 'nat', hook: 'prerouting', priority: 'dstnat' },
-    rules: [toPublished('from-network')],
-  },
-  {
-    name: 'output',
-    base: { type: 'nat', hook: 'output', priority: 'dstnat' },
-    rules: [toPublished('from-host')],
-  },
-  {
-    name: 'forward',
-    base: { type: 'filter', hook: 'forward', priority: 'filter' },
-    rules: [
-      // First, for all but the first packet of a connection it is the only one.
-      { id: 'answers', matches: [is('ct-state', 'established', 'related')], verdict: accept },
-      { id: 'same-network', matches: [inSet('icc', 'iifname', 'oifname')], verdict: accept },
-      { id: 'internal-out', matches: [inSet('internal', 'iifname')], verdict: drop },
-      { id: 'internal-in', matches: [inSet('internal', 'oifname')], verdict: drop },
-      {
-        id: 'invalid',
-        matches: [inSet('bridges', 'oifname'), is('ct-state', 'invalid')],
-        verdict: drop,
-      },
-      {
-        id: 'to-published',
-        matches: [inSet('bridges', 'oifname'), is('ct-status', 'dnat')],
-        verdict: accept,
-      },
-      {
-        id: 'open-port',
-        matches: [transport, inSet('open', 'daddr', 'l4proto', 'dport')],
-        verdict: accept,
-      },
-      { id: 'open-ping', matches: [is('l4proto', icmp), inSet('routed', 'oifname')], verdict: accept },
-      { id: 'unprotected', matches: [inSet('unprotected', 'oifname')], verdict: accept },
-      { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
-    ],
-  },
-  {
-    name: 'postrouting',
-    base: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
-    rules: [
-      {
-        id: 'from-loopback',
-        matches: [is('saddr', loopback), inSet('bridges', 'oifname')],
-        verdict: masquerade,
-      },
-      // On the source's subnet, not on interfaces: bridge-nf-call-iptables=1 shows other interfaces here.
-      {
-        id: 'at-home',
-        matches: [inSet('home', 'saddr', 'oifname')],
-        verdict: { kind: 'jump', chain: 'at_home' },
-      },
-      {
-        id: 'egress-address',
-        matches: [],
-        verdict: { kind: 'snat', fields: ['saddr'], map: 'egress_to', to: 'address' },
-      },
-      { id: 'egress', matches: [inSet('egress_any', 'saddr')], verdict: masquerade },
-    ],
-  },
-];
+const chains = ({ loopback, icmp }: FamilyWords, acceptMark: FirewallMark | undefined): readonly Chain[] => {
+  const marked: readonly Rule[] =
+    acceptMark === undefined
+      ? []
+      : [{ id: 'accept-mark', matches: [{ kind: 'mark', ...acceptMark }], verdict: accept }];
+  return [
+    { name: 'published', rules: published },
+    {
+      // From a subnet to its own bridge: what was translated must come back the same way, the rest is no traffic of ours.
+      name: 'at_home',
+      rules: [
+        { id: 'hairpin', matches: [is('ct-status', 'dnat')], verdict: masquerade },
+        { id: 'stays-home', matches: [], verdict: accept },
+      ],
+    },
+    {
+      name: 'guard',
+      base: { type: 'filter', hook: 'prerouting', priority: 'raw' },
+      rules: [
+        // route_localnet on the bridges would let a neighbour of the host reach what listens on 127.0.0.1.
+        {
+          id: 'loopback-guard',
+          matches: [isNot('iifname', 'lo'), is('daddr', loopback)],
+          verdict: drop,
+        },
+      ],
+    },
+    {
+      name: 'direct',
+      base: { type: 'filter', hook: 'prerouting', priority: 'mangle' },
+      rules: [
+        // The cheapest question first: every packet of every connection passes here.
+        ...marked,
+        { id: 'known', matches: [is('ct-state', 'established', 'related')], verdict: accept },
+        // After tracking, so that answers to a network without masquerade pass; before NAT, so that only what was
+        // sent to the container's own address is seen.
+        {
+          id: 'direct-access',
+          matches: [
+            inSet('endpoints', 'daddr'),
+            notInSet('home', 'daddr', 'iifname'),
+            notInSet('trusted', 'daddr', 'iifname'),
+          ],
+          verdict: drop,
+        },
+        {
+          id: 'foreign-source',
+          matches: [
+            inSet('bridges', 'iifname'),
+            inSet('endpoints', 'saddr'),
+            notInSet('home', 'saddr', 'iifname'),
+          ],
+          verdict: drop,
+        },
+      ],
+    },
+    {
+      name: 'prerouting',
+      base: { type: 'nat', hook: 'prerouting', priority: 'dstnat' },
+      rules: [toPublished('from-network')],
+    },
+    {
+      name: 'output',
+      base: { type: 'nat', hook: 'output', priority: 'dstnat' },
+      rules: [toPublished('from-host')],
+    },
+    {
+      name: 'forward',
+      base: { type: 'filter', hook: 'forward', priority: 'filter' },
+      rules: [
+        // First, for all but the first packet of a connection it is the only one.
+        { id: 'answers', matches: [is('ct-state', 'established', 'related')], verdict: accept },
+        ...marked,
+        { id: 'same-network', matches: [inSet('icc', 'iifname', 'oifname')], verdict: accept },
+        { id: 'internal-out', matches: [inSet('internal', 'iifname')], verdict: drop },
+        { id: 'internal-in', matches: [inSet('internal', 'oifname')], verdict: drop },
+        {
+          id: 'invalid',
+          matches: [inSet('bridges', 'oifname'), is('ct-state', 'invalid')],
+          verdict: drop,
+        },
+        {
+          id: 'to-published',
+          matches: [inSet('bridges', 'oifname'), is('ct-status', 'dnat')],
+          verdict: accept,
+        },
+        {
+          id: 'open-port',
+          matches: [transport, inSet('open', 'daddr', 'l4proto', 'dport')],
+          verdict: accept,
+        },
+        { id: 'open-ping', matches: [is('l4proto', icmp), inSet('routed', 'oifname')], verdict: accept },
+        { id: 'unprotected', matches: [inSet('unprotected', 'oifname')], verdict: accept },
+        { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
+      ],
+    },
+    {
+      name: 'postrouting',
+      base: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
+      rules: [
+        {
+          id: 'from-loopback',
+          matches: [is('saddr', loopback), inSet('bridges', 'oifname')],
+          verdict: masquerade,
+        },
+        // On the source's subnet, not on interfaces: bridge-nf-call-iptables=1 shows other interfaces here.
+        {
+          id: 'at-home',
+          matches: [inSet('home', 'saddr', 'oifname')],
+          verdict: { kind: 'jump', chain: 'at_home' },
+        },
+        {
+          id: 'egress-address',
+          matches: [],
+          verdict: { kind: 'snat', fields: ['saddr'], map: 'egress_to', to: 'address' },
+        },
+        { id: 'egress', matches: [inSet('egress_any', 'saddr')], verdict: masquerade },
+      ],
+    },
+  ];
+};
 
 const sets = ({ address }: FamilyWords): readonly SetDefinition[] => [
   // `-p 8080:80`
@@ -197,11 +215,12 @@ const sets = ({ address }: FamilyWords): readonly SetDefinition[] => [
  * The fixed part of the engine's firewall, the same in both families. Networks, endpoints and ports are elements of its
  * sets and maps, never rules: every packet passes the same few lookups however many there are. No other table is read
  * or changed, and no policy here is other than accept: what is neither from nor to a bridge of ours is left to others.
+ * @param acceptMark packets with it pass all that would drop them (`--bridge-accept-fwmark`)
  */
-export const ruleset = (family: 'ip' | 'ip6'): Ruleset => ({
+export const ruleset = (family: 'ip' | 'ip6', acceptMark?: FirewallMark): Ruleset => ({
   family,
   sets: sets(WORDS[family]),
-  chains: chains(WORDS[family]),
+  chains: chains(WORDS[family], acceptMark),
 });
 
 export const IPV4_RULESET = ruleset('ip');

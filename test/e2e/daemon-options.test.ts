@@ -94,6 +94,46 @@ test('--allow-direct-routing: published ports, and only they, by the containerâ€
     assert.equal(await outside(machine, address, 81), '-');
   }));
 
+test('--bridge-accept-fwmark: what another program marked is let through', () =>
+  withDaemon(['--bridge-accept-fwmark', '0x10/0x10'], async (machine) => {
+    await start(machine, 'web');
+    const address = await machine.dockerOk(
+      ...['inspect', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}', 'web'],
+    );
+    await must(machine.inOutside(['ip', 'route', 'add', address, 'via', HOST]));
+    assert.equal(await outside(machine, address, 80), '-');
+    const rule =
+      'table inet theirs { chain marks { type filter hook prerouting priority -310; meta mark set 0x13; }; }';
+    await must(machine.inMachine(['nft', rule]));
+    assert.match(await outside(machine, address, 80), /^web /);
+    await must(machine.inMachine(['nft', 'delete', 'table', 'inet', 'theirs']));
+  }));
+
+test('--http-proxy: the daemon pulls by it', async () => {
+  const flags = ['--http-proxy', `http://${OUTSIDE}:3128`, '--insecure-registry', 'registry.test:5000'];
+  await withDaemon(flags, async (machine) => {
+    // Says what it is asked, and answers nothing.
+    const proxy = await machine.spawnHelper(
+      machine.inOutside([
+        process.execPath,
+        '-e',
+        `require('node:http').createServer((q, r) => { console.log(q.url); r.statusCode = 404; r.end(); })
+           .on('connect', (q, s) => { console.log('CONNECT ' + q.url); s.end('HTTP/1.1 404 no\\r\\n\\r\\n'); })
+           .listen(3128, () => console.log('PROXY'))`,
+      ]),
+      'PROXY',
+    );
+    let asked = '';
+    proxy.stdout?.on('data', (text: Buffer) => {
+      asked += text.toString();
+    });
+    const pulled = await machine.docker('pull', 'registry.test:5000/thing');
+    assert.notEqual(pulled.status, 0);
+    assert.match(asked, /registry\.test:5000/);
+    await machine.dockerOk('pull', 'busybox');
+  });
+});
+
 test('--default-network-opt, --default-address-pool: what new networks have', () =>
   withDaemon(
     [

@@ -312,5 +312,6 @@ function planFacts(config: NetworkConfig, kernel: Kernel): PlanFacts {
     tables: new Set(tables),
     bridgeFirewall: kernel.host().bridgeFirewall,
     directRouting: config.allowDirectRouting,
+    ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }
