@@ -9,6 +9,7 @@ import { type NetnsSwitch, removeNetns } from './netns.ts';
 import { isTableChange, type NftTable, type TableChange } from './nft-table.ts';
 import type { RouteSocket } from './rtnetlink.ts';
 import { createVeth, replaceVeth } from './veth.ts';
+import { createVxlan, deleteFdb, deleteNeighbour, setFdb, setNeighbour } from './vxlan.ts';
 
 export interface KernelParts {
   readonly routes: RouteSocket;
@@ -105,6 +106,15 @@ export class Applier {
       case 'macvlan':
         createMacvlan(routes, namespaces, resource);
         break;
+      case 'vxlan':
+        createVxlan(routes, resource);
+        break;
+      case 'fdb':
+        setFdb(routes, resource);
+        break;
+      case 'neighbour':
+        setNeighbour(routes, resource);
+        break;
       case 'host-port':
         ports.hold(resource);
         break;
@@ -125,6 +135,15 @@ export class Applier {
         break;
       case 'macvlan':
         deleteMacvlan(namespaces, resource);
+        break;
+      case 'vxlan':
+        deleteLink(routes, resource.ifName);
+        break;
+      case 'fdb':
+        deleteFdb(routes, resource);
+        break;
+      case 'neighbour':
+        deleteNeighbour(routes, resource);
         break;
       case 'host-port':
         ports.release(resource);

@@ -5,6 +5,7 @@ import type {
   MacvlanResource,
   Resource,
   VethResource,
+  VxlanResource,
 } from '../plan/resource.ts';
 import type { KernelParts } from './applier.ts';
 import { MARK } from './link.ts';
@@ -61,9 +62,14 @@ function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly
   );
   const addresses = parts.routes.addresses();
   const loopback = parts.routes.loopbackRoutes();
+  const tunnels = new Map(
+    ours.filter(({ kind }) => kind === 'vxlan').map(({ index, name }) => [index, name as IfName]),
+  );
   return [
     ...macvlans,
+    ...(tunnels.size > 0 ? observeTunnels(parts, tunnels) : []),
     ...ours.map((link) => {
+      if (link.kind === 'vxlan') return vxlanOf(link, names);
       if (link.kind === 'bridge') {
         return bridgeOf(
           link,
@@ -126,6 +132,31 @@ function vethOf(link: Link, names: ReadonlyMap<number, string>, other: InnerLink
     mtu: other?.link.mtu === link.mtu ? link.mtu : 0,
     ...innerOf(other),
     ...(link.isolated && { isolated: true }),
+  };
+}
+
+function observeTunnels(parts: KernelParts, tunnels: ReadonlyMap<number, IfName>): readonly Resource[] {
+  return [
+    ...parts.routes.forwardings().flatMap(({ link, mac, host }): readonly Resource[] => {
+      const vxlan = tunnels.get(link);
+      return vxlan === undefined ? [] : [{ kind: 'fdb', vxlan, mac: mac as Mac, host }];
+    }),
+    ...parts.routes.neighbours().flatMap(({ link, address, mac }): readonly Resource[] => {
+      const vxlan = tunnels.get(link);
+      return vxlan === undefined ? [] : [{ kind: 'neighbour', vxlan, address, mac: mac as Mac }];
+    }),
+  ];
+}
+
+function vxlanOf(link: Link, names: ReadonlyMap<number, string>): VxlanResource {
+  return {
+    kind: 'vxlan',
+    ifName: link.name as IfName,
+    bridge: (link.up ? (names.get(link.master) ?? '') : '') as IfName,
+    vni: link.vxlan?.vni ?? 0,
+    local: link.vxlan?.local ?? ('' as Ip),
+    port: link.vxlan?.port ?? 0,
+    mtu: link.mtu,
   };
 }
 

@@ -37,6 +37,9 @@ export const RTM = {
   NEWROUTE: 24,
   DELROUTE: 25,
   GETROUTE: 26,
+  NEWNEIGH: 28,
+  DELNEIGH: 29,
+  GETNEIGH: 30,
 } as const;
 
 const AF = { ipv4: 2, ipv6: 10 } as const;
@@ -73,6 +76,11 @@ export const IFLA = {
   BR_STP_STATE: 5,
   VETH_INFO_PEER: 1,
   MACVLAN_MODE: 1,
+  VXLAN_ID: 1,
+  VXLAN_LOCAL: 4,
+  VXLAN_LEARNING: 7,
+  VXLAN_PROXY: 11,
+  VXLAN_PORT: 15,
 } as const;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -81,6 +89,12 @@ const IFA_PROTO = 11;
 /** Made by the kernel from the MAC, as IPv6 wants it on every link. */
 const IFAPROT_KERNEL_LL = 3;
 const IFA_F_NODAD = 2;
+const AF_BRIDGE = 7;
+const NDA_DST = 1;
+const NDA_LLADDR = 2;
+const NUD_NOARP = 0x40;
+const NUD_PERMANENT = 0x80;
+const NTF_SELF = 2;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
@@ -102,6 +116,8 @@ export interface Link {
   /** Of a veth the other end's index, of a macvlan the parent's; in that one's namespace. */
   readonly peer: number;
   readonly macvlanMode: number;
+  /** Of a tunnel. */
+  readonly vxlan: { readonly vni: number; readonly local: Ip | undefined; readonly port: number } | undefined;
   /** Of a bridge port: frames may leave where they came in. */
   readonly hairpin: boolean;
   /** A bridge port that exchanges frames only with the bridge itself and ports that are not isolated. */
@@ -266,6 +282,72 @@ export class RouteSocket {
     }
   }
 
+  /** `bridge fdb append MAC dev LINK dst HOST` of a tunnel: frames to this MAC go to that host. */
+  setForwarding(link: number, to: Buffer, host: Buffer): void {
+    this.#netlink.request(
+      RTM.NEWNEIGH,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      [neighbourHeader(AF_BRIDGE, link, NTF_SELF), attribute(NDA_LLADDR, to), attribute(NDA_DST, host)],
+      'forwarding entry',
+    );
+  }
+
+  deleteForwarding(link: number, to: Buffer, host: Buffer): void {
+    this.#netlink.request(
+      RTM.DELNEIGH,
+      0,
+      [neighbourHeader(AF_BRIDGE, link, NTF_SELF), attribute(NDA_LLADDR, to), attribute(NDA_DST, host)],
+      'delete forwarding entry',
+    );
+  }
+
+  /** Entries of all tunnels; those without a host lead to nobody and are left out. */
+  forwardings(): readonly { readonly link: number; readonly mac: string; readonly host: Ip }[] {
+    return this.#netlink
+      .dump(RTM.GETNEIGH, [neighbourHeader(AF_BRIDGE, 0, 0)], 'list forwarding entries')
+      .flatMap((answer) => {
+        const attributes = parseAttributes(answer.payload, 12);
+        const [mac, host] = [attributes.get(NDA_LLADDR), attributes.get(NDA_DST)];
+        if (mac === undefined || host === undefined) return [];
+        return [{ link: answer.payload.readInt32LE(4), mac: readMac(mac), host: ipFromBytes(host) }];
+      });
+  }
+
+  setNeighbour(link: number, address: Ip, mac: Buffer): void {
+    this.#netlink.request(
+      RTM.NEWNEIGH,
+      NLM_F_CREATE | NLM_F_REPLACE,
+      [
+        neighbourHeader(AF[familyOf(address)], link, 0),
+        attribute(NDA_DST, ipBytes(address)),
+        attribute(NDA_LLADDR, mac),
+      ],
+      `neighbour ${address}`,
+    );
+  }
+
+  deleteNeighbour(link: number, address: Ip): void {
+    this.#netlink.request(
+      RTM.DELNEIGH,
+      0,
+      [neighbourHeader(AF[familyOf(address)], link, 0), attribute(NDA_DST, ipBytes(address))],
+      `delete neighbour ${address}`,
+    );
+  }
+
+  /** Permanent entries: those somebody wrote. */
+  neighbours(): readonly { readonly link: number; readonly address: Ip; readonly mac: string }[] {
+    return this.#netlink
+      .dump(RTM.GETNEIGH, [neighbourHeader(0, 0, 0)], 'list neighbours')
+      .flatMap((answer) => {
+        const attributes = parseAttributes(answer.payload, 12);
+        const [address, mac] = [attributes.get(NDA_DST), attributes.get(NDA_LLADDR)];
+        const permanent = (answer.payload.readUInt16LE(8) & NUD_PERMANENT) !== 0;
+        if (address === undefined || mac === undefined || !permanent) return [];
+        return [{ link: answer.payload.readInt32LE(4), address: ipFromBytes(address), mac: readMac(mac) }];
+      });
+  }
+
   /** Unicast routes of the main table. */
   routes(): readonly Route[] {
     return this.#netlink.dump(RTM.GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(parseRoute);
@@ -289,6 +371,16 @@ function addressParts(link: number, address: InterfaceAddress): Buffer[] {
 
 function broadcast({ address, length }: InterfaceAddress): Ip {
   return bigIntToIp(ipToBigInt(address) | ((1n << BigInt(32 - length)) - 1n), address);
+}
+
+/** struct ndmsg. */
+function neighbourHeader(family: number, link: number, flags: number): Buffer {
+  const header = Buffer.alloc(12);
+  header[0] = family;
+  header.writeInt32LE(link, 4);
+  header.writeUInt16LE(NUD_PERMANENT | NUD_NOARP, 8);
+  header[10] = flags;
+  return header;
 }
 
 function routeHeader(family: Family): Buffer {
@@ -316,9 +408,9 @@ export function parseLink(answer: NetlinkMessage): Link {
   const info = parseAttributes(attributes.get(IFLA.LINKINFO) ?? Buffer.alloc(0));
   const port = parseAttributes(info.get(IFLA.INFO_SLAVE_DATA) ?? Buffer.alloc(0));
   const kind = string(info.get(IFLA.INFO_KIND));
-  const data = parseAttributes(
-    (kind === 'macvlan' ? info.get(IFLA.INFO_DATA) : undefined) ?? Buffer.alloc(0),
-  );
+  const hasData = kind === 'macvlan' || kind === 'vxlan';
+  const data = parseAttributes((hasData ? info.get(IFLA.INFO_DATA) : undefined) ?? Buffer.alloc(0));
+  const local = data.get(IFLA.VXLAN_LOCAL);
   const address = attributes.get(IFLA.ADDRESS);
   return {
     index: answer.payload.readInt32LE(4),
@@ -330,6 +422,14 @@ export function parseLink(answer: NetlinkMessage): Link {
     kind,
     master: number(IFLA.MASTER),
     peer: number(IFLA.LINK),
+    vxlan:
+      kind === 'vxlan'
+        ? {
+            vni: data.get(IFLA.VXLAN_ID)?.readUInt32LE(0) ?? 0,
+            local: local === undefined ? undefined : ipFromBytes(local),
+            port: data.get(IFLA.VXLAN_PORT)?.readUInt16BE(0) ?? 0,
+          }
+        : undefined,
     macvlanMode: data.get(IFLA.MACVLAN_MODE)?.readUInt32LE(0) ?? 0,
     hairpin: port.get(IFLA.BRPORT_MODE)?.readUInt8(0) === 1,
     isolated: port.get(IFLA.BRPORT_ISOLATED)?.readUInt8(0) === 1,

@@ -13,6 +13,9 @@ export type Resource =
   | BridgeResource
   | VethResource
   | MacvlanResource
+  | VxlanResource
+  | FdbResource
+  | NeighbourResource
   | RulesetResource
   | ElementResource
   | HostPortResource;
@@ -71,6 +74,34 @@ export interface MacvlanResource extends InnerInterface {
   readonly mtu?: number;
 }
 
+/** The tunnel end of an overlay network on this host, a port of its bridge. */
+export interface VxlanResource {
+  readonly kind: 'vxlan';
+  readonly ifName: IfName;
+  readonly bridge: IfName;
+  readonly vni: number;
+  readonly local: Ip;
+  /** UDP. */
+  readonly port: number;
+  readonly mtu: number;
+}
+
+/** On which host a MAC of an overlay network is. */
+export interface FdbResource {
+  readonly kind: 'fdb';
+  readonly vxlan: IfName;
+  readonly mac: Mac;
+  readonly host: Ip;
+}
+
+/** Which MAC an address of an overlay network has. */
+export interface NeighbourResource {
+  readonly kind: 'neighbour';
+  readonly vxlan: IfName;
+  readonly address: Ip;
+  readonly mac: Mac;
+}
+
 /** The fixed part of one of the engine's nftables tables: chains, rules, and the empty maps and sets. One a family. */
 export interface RulesetResource {
   readonly kind: 'ruleset';
@@ -108,6 +139,12 @@ export function resourceKey(r: Resource): string {
       return `link ${r.ifName}`;
     case 'veth':
       return `link ${r.hostIfName}`;
+    case 'vxlan':
+      return `link ${r.ifName}`;
+    case 'fdb':
+      return `fdb ${r.vxlan} ${r.mac}`;
+    case 'neighbour':
+      return `neighbour ${r.vxlan} ${r.address}`;
     case 'macvlan':
       return `macvlan ${r.ifName} in ${r.netns}`;
     case 'ruleset':

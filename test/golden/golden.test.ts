@@ -34,6 +34,12 @@ function line(resource: Resource): string {
       const isolated = resource.isolated ? ' isolated' : '';
       return `veth ${hostIfName} in ${bridge}${isolated}; ${ifName} in ${netns} ${mac} ${addresses.map(formatPrefix).join(' ')}${route}`;
     }
+    case 'vxlan':
+      return `vxlan ${resource.ifName} in ${resource.bridge} vni ${resource.vni} local ${resource.local}:${resource.port} mtu ${resource.mtu}`;
+    case 'fdb':
+      return `fdb ${resource.vxlan} ${resource.mac} at ${resource.host}`;
+    case 'neighbour':
+      return `neighbour ${resource.vxlan} ${resource.address} has ${resource.mac}`;
     case 'macvlan': {
       const { ifName, netns, mac, addresses, parent, mode } = resource;
       return `macvlan ${ifName} in ${netns} on ${parent} (${mode}) ${mac} ${addresses.map(formatPrefix).join(' ')}`;

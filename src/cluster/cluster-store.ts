@@ -1,0 +1,206 @@
+import { Etcd3, type IOptions, type Watcher } from 'etcd3';
+import type { Logger } from 'pino';
+import { unavailable } from '../model/errors.ts';
+
+/** `--cluster-store etcd://H1:2379,H2:2379[/prefix]` with its options. */
+export interface ClusterStoreConfig {
+  readonly hosts: readonly string[];
+  /** Without slashes at its ends; empty for none. */
+  readonly prefix: string;
+  readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+  readonly auth?: { readonly username: string; readonly password: string };
+}
+
+export interface Entry<T> {
+  /** Below the store's prefix. */
+  readonly key: string;
+  readonly value: T;
+  /** Of its last change. */
+  readonly revision: string;
+}
+
+export type Guard =
+  | { readonly key: string; readonly is: 'absent' }
+  /** It exists, and was last changed at this revision. */
+  | { readonly key: string; readonly is: 'at'; readonly revision: string };
+
+export type Write =
+  | { readonly put: string; readonly value: unknown; readonly lease?: string }
+  | { readonly remove: string };
+
+export interface Change<T> {
+  readonly key: string;
+  /** Undefined: removed. */
+  readonly value: T | undefined;
+  readonly revision: string;
+}
+
+/** One call is over after so long: a change of the cluster fails fast when no member answers. */
+const CALL_MS = 2500;
+const VERSION = 'v1';
+
+/**
+ * What the hosts of a cluster share, in etcd v3. Values are JSON. Reads and writes go to any member that answers;
+ * a write is one transaction with its guards.
+ */
+export class ClusterStore {
+  readonly #client: Etcd3;
+  readonly #root: string;
+  readonly #log: Logger;
+
+  constructor(config: ClusterStoreConfig, log: Logger) {
+    this.#log = log;
+    this.#root = `/${[config.prefix, 'gangway', VERSION].filter(Boolean).join('/')}/`;
+    const scheme = config.tls === undefined ? 'http' : 'https';
+    const options: IOptions = {
+      hosts: config.hosts.map((host) => `${scheme}://${host}`),
+      dialTimeout: CALL_MS,
+      defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_MS }),
+      ...(config.tls && {
+        credentials: {
+          rootCertificate: config.tls.ca,
+          ...(config.tls.cert && { certChain: config.tls.cert }),
+          ...(config.tls.key && { privateKey: config.tls.key }),
+        },
+      }),
+      ...(config.auth && { auth: { ...config.auth } }),
+    };
+    this.#client = new Etcd3(options);
+  }
+
+  /** @throws EngineError UNAVAILABLE when no member answers, or refuses us */
+  async get<T>(key: string): Promise<Entry<T> | undefined> {
+    const answer = await this.#call(() => this.#client.get(this.#root + key).exec());
+    const [found] = answer.kvs;
+    if (found === undefined) return undefined;
+    return { key, value: JSON.parse(found.value.toString()) as T, revision: found.mod_revision };
+  }
+
+  /** Everything below `prefix`, and the revision of that view: a watch goes on right behind it. */
+  async list<T>(
+    prefix: string,
+  ): Promise<{ readonly entries: readonly Entry<T>[]; readonly revision: string }> {
+    const answer = await this.#call(() =>
+      this.#client
+        .getAll()
+        .prefix(this.#root + prefix)
+        .exec(),
+    );
+    const entries = answer.kvs.map((each) => ({
+      key: each.key.toString().slice(this.#root.length),
+      value: JSON.parse(each.value.toString()) as T,
+      revision: each.mod_revision,
+    }));
+    return { entries, revision: answer.header.revision };
+  }
+
+  /** All the writes, or none when a guard does not hold. @returns the revision they have; undefined: none. @throws EngineError UNAVAILABLE */
+  async commit(guards: readonly Guard[], writes: readonly Write[]): Promise<string | undefined> {
+    const [first, ...others] = guards;
+    const operations = writes.map((write) => {
+      if ('remove' in write) return this.#client.delete().key(this.#root + write.remove);
+      const put = this.#client.put(this.#root + write.put).value(JSON.stringify(write.value));
+      return write.lease === undefined ? put : put.lease(write.lease);
+    });
+    const answer = await this.#call(() => {
+      // A guard that always holds, where none is wanted.
+      const begin =
+        first === undefined
+          ? this.#client.if(`${this.#root}none`, 'Create', '==', 0)
+          : this.#guard(this.#client.if.bind(this.#client), first);
+      let transaction = begin;
+      for (const guard of others) transaction = this.#guard(transaction.and.bind(transaction), guard);
+      return transaction.then(...operations).commit();
+    });
+    return answer.succeeded ? answer.header.revision : undefined;
+  }
+
+  /** Removes everything below `prefix`. */
+  async removeAll(prefix: string): Promise<void> {
+    await this.#call(() =>
+      this.#client
+        .delete()
+        .prefix(this.#root + prefix)
+        .exec(),
+    );
+  }
+
+  /**
+   * Tells every change below `prefix` after `revision`, in order, through every reconnection; `lost` when some are gone
+   * (compaction) and it has to be listed anew. @returns ends it
+   */
+  watch<T>(
+    prefix: string,
+    revision: string,
+    onChanges: (changes: readonly Change<T>[]) => void,
+    lost: () => void,
+  ): () => void {
+    const next = (BigInt(revision) + 1n).toString();
+    let watcher: Watcher | undefined;
+    let ended = false;
+    this.#client
+      .watch()
+      .prefix(this.#root + prefix)
+      .startRevision(next)
+      .create()
+      .then((made) => {
+        watcher = made;
+        if (ended) void made.cancel().catch(() => {});
+        made.on('data', (answer) => {
+          onChanges(
+            answer.events.map((event) => ({
+              key: event.kv.key.toString().slice(this.#root.length),
+              value: event.type === 'Put' ? (JSON.parse(event.kv.value.toString()) as T) : undefined,
+              revision: event.kv.mod_revision,
+            })),
+          );
+        });
+        made.on('error', (error) => {
+          this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
+          if (!ended) lost();
+        });
+      })
+      .catch((error: unknown) => {
+        this.#log.debug({ err: error, prefix }, 'a watch of the cluster store could not begin');
+        if (!ended) lost();
+      });
+    return () => {
+      ended = true;
+      void watcher?.cancel().catch(() => {});
+    };
+  }
+
+  /** A lease that is kept alive until it is revoked or lost. @throws EngineError UNAVAILABLE */
+  async lease(
+    seconds: number,
+    onLost: () => void,
+  ): Promise<{ readonly id: string; readonly end: () => void }> {
+    const lease = this.#client.lease(seconds);
+    lease.on('lost', onLost);
+    const id = await this.#call(() => lease.grant());
+    return { id, end: () => void lease.revoke().catch(() => {}) };
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #guard<R>(
+    condition: (key: string, column: 'Create' | 'Mod', operator: '==', value: number | string) => R,
+    guard: Guard,
+  ): R {
+    const key = this.#root + guard.key;
+    return guard.is === 'absent'
+      ? condition(key, 'Create', '==', 0)
+      : condition(key, 'Mod', '==', guard.revision);
+  }
+
+  async #call<T>(body: () => Promise<T>): Promise<T> {
+    try {
+      return await body();
+    } catch (error) {
+      const words = error instanceof Error ? error.message : String(error);
+      throw Object.assign(unavailable(`the cluster store does not answer: ${words}`), { cause: error });
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { ipBytes } from '../model/address.ts';
+import type { FdbResource, NeighbourResource, VxlanResource } from '../plan/resource.ts';
+import { deleteLink, isGone, MARK, setIpv6 } from './link.ts';
+import { attribute, mac, nested, text, u8, u16be, u32 } from './netlink.ts';
+import { IFLA, type RouteSocket } from './rtnetlink.ts';
+
+/**
+ * The tunnel of an overlay network (RFC 7348), as a port of its bridge. It learns nothing and asks nobody: where a MAC is,
+ * and whose an address is, are entries that the engine writes (`proxy` answers ARP from them), so frames to nobody leave
+ * the host not at all.
+ * @throws KernelError, and then there is no such link
+ */
+export function createVxlan(routes: RouteSocket, vxlan: VxlanResource): void {
+  const bridge = routes.link(vxlan.bridge).index;
+  routes.createLink(vxlan.ifName, [
+    attribute(IFLA.MTU, u32(vxlan.mtu)),
+    nested(
+      IFLA.LINKINFO,
+      attribute(IFLA.INFO_KIND, text('vxlan')),
+      nested(
+        IFLA.INFO_DATA,
+        attribute(IFLA.VXLAN_ID, u32(vxlan.vni)),
+        attribute(IFLA.VXLAN_LOCAL, ipBytes(vxlan.local)),
+        attribute(IFLA.VXLAN_PORT, u16be(vxlan.port)),
+        attribute(IFLA.VXLAN_LEARNING, u8(0)),
+        attribute(IFLA.VXLAN_PROXY, u8(1)),
+      ),
+    ),
+  ]);
+  try {
+    setIpv6(vxlan.ifName, false);
+    const link = { index: 0, name: vxlan.ifName };
+    routes.changeLink(link, [attribute(IFLA.MASTER, u32(bridge)), attribute(IFLA.IFALIAS, text(MARK))], true);
+  } catch (error) {
+    deleteLink(routes, vxlan.ifName);
+    throw error;
+  }
+}
+
+/** Where a MAC of the network is. */
+export function setFdb(routes: RouteSocket, fdb: FdbResource): void {
+  routes.setForwarding(routes.link(fdb.vxlan).index, mac(fdb.mac), ipBytes(fdb.host));
+}
+
+/** Success when it, or its tunnel, is gone already. */
+export function deleteFdb(routes: RouteSocket, fdb: FdbResource): void {
+  ifThere(() => routes.deleteForwarding(routes.link(fdb.vxlan).index, mac(fdb.mac), ipBytes(fdb.host)));
+}
+
+export function setNeighbour(routes: RouteSocket, neighbour: NeighbourResource): void {
+  routes.setNeighbour(routes.link(neighbour.vxlan).index, neighbour.address, mac(neighbour.mac));
+}
+
+/** Success when it, or its tunnel, is gone already. */
+export function deleteNeighbour(routes: RouteSocket, neighbour: NeighbourResource): void {
+  ifThere(() => routes.deleteNeighbour(routes.link(neighbour.vxlan).index, neighbour.address));
+}
+
+function ifThere(body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
