@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIpv4, parseIpv6, parsePrefix } from '../../model/address.ts';
+import { parsePrefix } from '../../model/address.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
-import { checkReserved } from './ipam-request.ts';
 import { type NetworkWish, parseNetworkRequest, type RequestContext } from './network-request.ts';
 
 const template: ConfigNetwork = {
@@ -249,35 +248,6 @@ test('what dockerd 28.5 refuses is refused in its words', () => {
     assert.throws(() => parse(body), refused(status, words), JSON.stringify(body));
 });
 
-test('every mistake of every subnet is told at once', () => {
-  const wrong = {
-    Subnet: '10.0.0.7/24',
-    IPRange: '10.2.0.1/25',
-    Gateway: '10.1.0.1',
-    AuxiliaryAddresses: { a: '10.3.0.1', b: 'x' },
-  };
-  const other = { Subnet: '10.8.0.0/24', IPRange: '10.8.0.5/16', Gateway: 'fd00::1' };
-  assert.throws(
-    () => parse({ Name: 'n', IPAM: { Config: [wrong, other, { Subnet: 'bad', Gateway: 'x' }] } }),
-    refused(
-      400,
-      [
-        'invalid network config:',
-        '* invalid subnet 10.0.0.7/24: it should be 10.0.0.0/24',
-        '* invalid ip-range 10.2.0.1/25: it should be 10.2.0.0/25',
-        "* invalid ip-range 10.2.0.1/25: parent subnet 10.0.0.7/24 doesn't contain ip-range",
-        "* invalid gateway 10.1.0.1: parent subnet 10.0.0.7/24 doesn't contain this address",
-        "* invalid auxiliary address a: parent subnet 10.0.0.7/24 doesn't contain this address",
-        '* invalid auxiliary address b: invalid address',
-        '* invalid ip-range 10.8.0.5/16: CIDR block is bigger than its parent subnet 10.8.0.0/24',
-        '* invalid ip-range 10.8.0.5/16: it should be 10.8.0.0/16',
-        '* invalid gateway fd00::1: parent subnet is an IPv4 block',
-        '* invalid subnet bad: invalid CIDR block notation',
-      ].join('\n'),
-    ),
-  );
-});
-
 test('a subnet of IPv6 is not even read where IPv6 is off, one of IPv4 always', () => {
   assert.deepEqual(parse(config({ Subnet: 'fd00::1/64', Gateway: 'x' })).families, {
     ipv4: { auxAddresses: {} },
@@ -308,44 +278,6 @@ test('wrong types are refused', () => {
       (error: unknown) => error instanceof EngineError && error.status === 400,
       JSON.stringify(body),
     );
-});
-
-test('a gateway or reserved address that nobody can have', () => {
-  const check = (gateway: string, aux: Record<string, string> = {}) =>
-    checkReserved(
-      parsePrefix('10.9.3.0/24'),
-      parseIpv4(gateway),
-      Object.fromEntries(Object.entries(aux).map(([name, text]) => [name, parseIpv4(text)])),
-    );
-  check('10.9.3.1', { a: '10.9.3.2' });
-  assert.throws(
-    () => check('10.9.3.0'),
-    refused(500, 'failed to allocate gateway (10.9.3.0): Address already in use'),
-  );
-  assert.throws(
-    () => check('10.9.3.255'),
-    refused(500, 'failed to allocate gateway (10.9.3.255): Address already in use'),
-  );
-  assert.throws(
-    () => check('10.9.3.1', { a: '10.9.3.1' }),
-    refused(500, 'failed to allocate secondary ip address (a:10.9.3.1): Address already in use'),
-  );
-  const check6 = (subnet: string, gateway: string) =>
-    checkReserved(parsePrefix(subnet), parseIpv6(gateway), {});
-  check6('fd00:9::/64', 'fd00:9::ffff:ffff:ffff:ffff');
-  check6('fd00:9::/127', 'fd00:9::');
-  assert.throws(
-    () => check6('fd00:9::/64', 'fd00:9::'),
-    refused(500, 'failed to allocate gateway (fd00:9::): Address already in use'),
-  );
-  assert.throws(
-    () => check6('fd00:9::7/128', 'fd00:9::7'),
-    refused(500, 'failed to allocate gateway (): no available addresses on this pool'),
-  );
-  assert.throws(
-    () => check6('ff0e::/64', 'ff0e::1'),
-    refused(400, "multicast subnet 'ff0e::1/64' is not allowed"),
-  );
 });
 
 test('compose names no driver and no scope: the empty text is the default', () => {
