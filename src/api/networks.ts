@@ -2,6 +2,7 @@ import type { EndpointSettings } from '@docker/node-sdk';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { ContainerConnections } from '../engine/container/connections.ts';
+import { endpointSettings } from '../engine/network/endpoint-options.ts';
 import type { Networks } from '../engine/network/networks.ts';
 import { inspectNetwork } from '../engine/network/settings.ts';
 import { renderSteps } from '../explain/picture.ts';
@@ -12,7 +13,7 @@ import { isAddressed, type Network } from '../model/network.ts';
 import { pathId, queryFlag, queryText } from './query.ts';
 import { untilTimes } from './time-query.ts';
 
-const connectBody = z.looseObject({ Container: z.string(), EndpointConfig: z.looseObject({}).nullish() });
+const connectBody = z.looseObject({ Container: z.string(), EndpointConfig: endpointSettings.nullish() });
 const disconnectBody = z.looseObject({ Container: z.string(), Force: z.boolean().nullish() });
 
 function parse<T>(schema: z.ZodType<T>, body: unknown): T {

@@ -40,6 +40,9 @@ export class EngineError extends Error {
 }
 
 export const invalid = (message: string): EngineError => new EngineError('INVALID_PARAMETER', message);
+/** Every mistake at once, as moby's multierror prints them. */
+export const invalidAll = (what: string, mistakes: readonly string[]): EngineError =>
+  invalid([what, ...mistakes.map((mistake) => (mistakes.length > 1 ? `* ${mistake}` : mistake))].join('\n'));
 export const notFound = (message: string): EngineError => new EngineError('NOT_FOUND', message);
 export const conflict = (message: string): EngineError => new EngineError('CONFLICT', message);
 export const forbidden = (message: string): EngineError => new EngineError('FORBIDDEN', message);

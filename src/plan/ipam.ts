@@ -10,6 +10,8 @@ export class AddressPool<A extends Ip = Ip> {
   readonly #subnet: Prefix<A>;
   readonly #used = new Set<bigint>();
   readonly #kept = new Set<bigint>();
+  /** What no host can have: the network's address, and the broadcast address of IPv4. */
+  readonly #edges = new Set<bigint>();
   /** Nothing below is free. */
   #lowest: bigint;
 
@@ -31,6 +33,8 @@ export class AddressPool<A extends Ip = Ip> {
     this.#subnet = subnet;
     this.#first = wide && base === network ? base + 1n : base;
     this.#last = wide && isIpv4(subnet.address) && end === broadcast ? end - 1n : end;
+    if (wide) this.#edges.add(network);
+    if (wide && isIpv4(subnet.address)) this.#edges.add(broadcast);
     this.#lowest = this.#first;
     for (const address of reserved) this.#used.add(ipToBigInt(address));
   }
@@ -51,7 +55,7 @@ export class AddressPool<A extends Ip = Ip> {
   take(address: A): 'taken' | 'in-use' | 'outside' {
     const value = ipToBigInt(address);
     if (!contains(this.#subnet, address)) return 'outside';
-    if (this.#used.has(value)) return 'in-use';
+    if (this.#used.has(value) || this.#edges.has(value)) return 'in-use';
     this.#give(value);
     return 'taken';
   }

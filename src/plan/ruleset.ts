@@ -149,7 +149,12 @@ const chains = ({ loopback, icmp }: FamilyWords, acceptMark: FirewallMark | unde
           verdict: accept,
         },
         { id: 'open-ping', matches: [is('l4proto', icmp), inSet('routed', 'oifname')], verdict: accept },
-        { id: 'unprotected', matches: [inSet('unprotected', 'oifname')], verdict: accept },
+        // To what is outside; networks stay apart.
+        {
+          id: 'unprotected',
+          matches: [inSet('unprotected', 'oifname'), notInSet('bridges', 'iifname')],
+          verdict: accept,
+        },
         { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
       ],
     },

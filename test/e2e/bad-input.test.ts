@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { CONTAINERS, endpointRequests, networkCommands } from './bad-endpoint-input.ts';
+import type { Words } from './bad-input-row.ts';
+import { NETWORKS, networkRequests } from './bad-network-input.ts';
 import { IS_GANGWAY } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST } from './namespaces.ts';
 
-/** What must be shown, 7: wrong input gets Docker's status and words, and nothing stays behind. */
+/** Wrong input gets Docker's status and words, and nothing stays behind. */
 let machine: Machine;
 before(async () => {
   machine = await Machine.start();
   await machine.dockerOk('pull', '-q', 'busybox');
   await machine.dockerOk('run', '-d', '--name', 'taken', '-p', '8080:80', 'busybox', 'sleep', '1000');
+  for (const [name, options] of Object.entries(NETWORKS))
+    await machine.dockerOk('network', 'create', ...options.split(' '), name);
+  for (const [name, options] of Object.entries(CONTAINERS))
+    await machine.dockerOk('run', '-d', '--name', name, ...options.split(' '), 'busybox', 'sleep', '1000');
   const listen = `require('net').createServer().listen(9999,'0.0.0.0',()=>console.log('SERVING'))`;
   await machine.spawnHelper(machine.inMachine([process.execPath, '-e', listen]), 'SERVING');
   const registry = new URL('broken-registry.ts', import.meta.url).pathname;
@@ -124,27 +131,39 @@ const commands: readonly (readonly [string, number, RegExp])[] = [
   ],
 ];
 
-for (const [args, status, says] of commands) {
+for (const [args, status, says] of [...commands, ...networkCommands]) {
   test(`docker ${args}`, async () => {
     const result = await machine.docker(...args.split(' '));
     const said = result.stderr + result.stdout;
-    assert.match(said, says);
+    agree(said, says);
     assert.equal(result.status, status, said);
     await nothingStays();
   });
 }
 
+function agree(said: string, says: Words): void {
+  if (typeof says === 'string') assert.equal(said, says);
+  else assert.match(said, says);
+}
+
+const KEPT = ['taken', ...Object.keys(CONTAINERS)];
+const KEPT_NETWORKS = ['bridge', 'host', 'none', ...Object.keys(NETWORKS)].sort();
+
 /** `run` keeps the created container after a failed start, as Docker's does; once removed, nothing else is there. */
 async function nothingStays(): Promise<void> {
   const stayed = (await machine.dockerOk('ps', '-a', '--format', '{{.Names}}'))
     .split('\n')
-    .filter((n) => n !== 'taken');
+    .filter((n) => !KEPT.includes(n));
   if (stayed.length > 0) await machine.dockerOk('rm', '-f', ...stayed);
   const veths = (await machine.host(['ip', '-o', 'link', 'show', 'type', 'veth'])).stdout.match(
     /: veth[0-9a-f]{7}\b/g,
   );
   // The reference engine leaks a link when a port cannot be bound.
-  if (IS_GANGWAY) assert.equal(veths?.length, 1, "only the running container's link");
+  if (IS_GANGWAY) assert.equal(veths?.length, KEPT.length, "only the running containers' links");
+  // It takes some names that no interface can have, and fails later.
+  else await machine.docker('network', 'rm', '-f', 'bad');
+  const names = (await machine.dockerOk('network', 'ls', '--format', '{{.Name}}')).split('\n');
+  assert.deepEqual(names.sort(), KEPT_NETWORKS);
   const images = await machine.dockerOk('images', '--format', '{{.Repository}}:{{.Tag}}');
   assert.equal(images, 'busybox:latest');
 }
@@ -197,6 +216,43 @@ for (const [[method, path, body], status, says] of requests) {
     await nothingStays();
   });
 }
+
+for (const [[method, path, body], status, says] of [...networkRequests, ...endpointRequests]) {
+  test(`${method} ${path} ${body ?? ''}`, async () => {
+    const answer = await machine.api(method, path, body);
+    const said = answer.status < 300 ? answer.body : String(JSON.parse(answer.body).message);
+    agree(said.trim(), says);
+    assert.equal(answer.status, status, answer.body);
+    await nothingStays();
+  });
+}
+
+test('all address pools used up; what is given back is found again', async () => {
+  const pools = ['base=10.77.0.0/23,size=24', 'base=fd00:77::/64,size=64'];
+  await using small = await Machine.start({
+    registry: false,
+    flags: pools.flatMap((pool) => ['--default-address-pool', pool]),
+  });
+  const create = (name: string, body: object = {}) =>
+    small.api('POST', '/networks/create', JSON.stringify({ Name: name, ...body }));
+  const full = {
+    status: 400,
+    message: 'all predefined address pools have been fully subnetted',
+  };
+  const refused = async (name: string, body?: object) => {
+    const answer = await create(name, body);
+    assert.deepEqual({ status: answer.status, ...JSON.parse(answer.body) }, full);
+  };
+  assert.equal((await create('first', { EnableIPv6: true })).status, 201);
+  await refused('second');
+  await refused('third', { EnableIPv4: false, EnableIPv6: true });
+  assert.equal(
+    await small.dockerOk('network', 'ls', '--format', '{{.Name}}'),
+    ['bridge', 'first', 'host', 'none'].join('\n'),
+  );
+  await small.dockerOk('network', 'rm', 'first');
+  assert.equal((await create('second', { EnableIPv6: true })).status, 201);
+});
 
 test('a layer cut for ever is an error; cut once it is fetched on', async () => {
   // The reference engine tries for more than a minute.

@@ -1,61 +1,16 @@
-import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { endpoint, network, port } from '../../src/explain/example.ts';
-import { formatPrefix, formatSocketAddress, type Ipv4, type NetnsPath } from '../../src/model/address.ts';
+import type { Ipv4, NetnsPath } from '../../src/model/address.ts';
 import type { Network, Sandbox } from '../../src/model/network.ts';
 import { nftText } from '../../src/plan/nft-text.ts';
 import { ALL_TABLES, type Model, type PlanFacts, plan } from '../../src/plan/plan.ts';
-import type { Resource } from '../../src/plan/resource.ts';
 import { IPV4_RULESET, IPV6_RULESET } from '../../src/plan/ruleset.ts';
 import { SPOOF_GUARD } from '../../src/plan/spoof-guard.ts';
-
-/** `UPDATE_GOLDENS=1` writes what is made now; look at the difference before it is committed. */
-function matchesGolden(name: string, made: string): void {
-  const file = new URL(name, import.meta.url);
-  if (process.env.UPDATE_GOLDENS === '1') writeFileSync(file, made);
-  assert.equal(made, readFileSync(file, 'utf8'));
-}
-
-function line(resource: Resource): string {
-  switch (resource.kind) {
-    case 'netns':
-      return `netns ${resource.path}`;
-    case 'bridge': {
-      const { ifName, mac, mtu, addresses, routeLocalnet } = resource;
-      const local = routeLocalnet ? ' route_localnet' : '';
-      return `bridge ${ifName} ${mac} mtu ${mtu} ${addresses.map(formatPrefix).join(' ')}${local}`;
-    }
-    case 'veth': {
-      const { hostIfName, bridge, netns, ifName, mac, addresses, gateway, gateway6 } = resource;
-      const route = [gateway, gateway6]
-        .map((via) => (via === undefined ? '' : ` default via ${via}`))
-        .join('');
-      const isolated = resource.isolated ? ' isolated' : '';
-      return `veth ${hostIfName} in ${bridge}${isolated}; ${ifName} in ${netns} ${mac} ${addresses.map(formatPrefix).join(' ')}${route}`;
-    }
-    case 'vxlan':
-      return `vxlan ${resource.ifName} in ${resource.bridge} vni ${resource.vni} local ${resource.local}:${resource.port} mtu ${resource.mtu}`;
-    case 'fdb':
-      return `fdb ${resource.vxlan} ${resource.mac} at ${resource.host}`;
-    case 'neighbour':
-      return `neighbour ${resource.vxlan} ${resource.address} has ${resource.mac}`;
-    case 'macvlan': {
-      const { ifName, netns, mac, addresses, parent, mode } = resource;
-      return `macvlan ${ifName} in ${netns} on ${parent} (${mode}) ${mac} ${addresses.map(formatPrefix).join(' ')}`;
-    }
-    case 'ruleset':
-      return `ruleset ${resource.table}`;
-    case 'element':
-      return `element ${resource.table} ${resource.set} { ${resource.key}${resource.value === undefined ? '' : ` : ${resource.value}`} }`;
-    case 'host-port':
-      return `host-port ${resource.protocol} ${formatSocketAddress(resource.address, resource.port)}`;
-  }
-}
+import { matchesGolden, resourceLine } from './plan-text.ts';
 
 const planned = (model: Model, facts: Partial<PlanFacts> = {}): string => {
   const all = { tables: ALL_TABLES, bridgeFirewall: true, directRouting: false, ...facts };
-  return `${plan(model, all).map(line).join('\n')}\n`;
+  return `${plan(model, all).map(resourceLine).join('\n')}\n`;
 };
 
 const sandbox = (name: string): Sandbox => ({

@@ -53,7 +53,7 @@ test('what was applied is what is observed', () => {
 });
 
 test('endpoints of a bridge reach each other and the host, by their own addresses', async () => {
-  assert.equal(await call(b.path, '10.88.0.2', 80), '10.88.0.3');
+  assert.equal(await call(b.path, '10.88.0.2', 80, 3000), '10.88.0.3');
   assert.equal(await call(host, '10.88.0.2', 80), '10.88.0.1');
 });
 

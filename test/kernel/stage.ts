@@ -83,13 +83,18 @@ export async function serve(where: NetnsPath | undefined, address: string, port:
   return server;
 }
 
-/** Whom the server at that place saw calling. @throws Error of the connection, or `timeout` after 700 ms */
-export function call(where: NetnsPath | undefined, address: string, port: number): Promise<string> {
+/** Whom the server at that place saw calling. @throws Error of the connection, or `timeout` after `patience` ms */
+export function call(
+  where: NetnsPath | undefined,
+  address: string,
+  port: number,
+  patience = 700,
+): Promise<string> {
   const fd = inside(where, () => libc.socket(libc.AF_INET, libc.SOCK_STREAM, libc.IPPROTO_TCP));
   return new Promise((resolve, reject) => {
     const socket = new Socket({ fd });
     let said = '';
-    const timer = setTimeout(() => socket.destroy(new Error('timeout')), 700);
+    const timer = setTimeout(() => socket.destroy(new Error('timeout')), patience);
     socket.setEncoding('utf8');
     socket.on('data', (chunk: string) => {
       said += chunk;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { ContainerConfig, EndpointSettings, HostConfig } from '@docker/node-sdk';
 import { FAMILIES } from '../../model/address.ts';
-import { invalid } from '../../model/errors.ts';
+import { EngineError, invalid } from '../../model/errors.ts';
 import { parsePortWishes } from '../../plan/port-spec.ts';
 import { checkEndpointSettings } from '../network/endpoint-options.ts';
 import { networkMode } from './container.ts';
@@ -25,8 +25,8 @@ export function checkContainer(
   checkNetworkMode(config, hostConfig, networks);
   checkModes(hostConfig);
   refuseHostConfig(hostConfig);
-  for (const settings of Object.values(networks)) {
-    checkEndpointSettings(settings);
+  for (const [name, settings] of Object.entries(networks)) {
+    forNetwork(name, () => checkEndpointSettings(settings));
   }
   // Which families there are is known when it is connected.
   parsePortWishes(hostConfig.PortBindings ?? {}, [], false, {
@@ -39,6 +39,17 @@ export function checkContainer(
     warnings.push('Published ports are discarded when using host network mode');
   }
   return warnings;
+}
+
+/** A mistake in what is given for one network, with the network's name. */
+export function forNetwork(name: string, body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    throw error instanceof EngineError && error.message.startsWith('invalid endpoint settings')
+      ? invalid(`invalid config for network ${name}: ${error.message}`)
+      : error;
+  }
 }
 
 function checkConfig(config: ContainerConfig): void {

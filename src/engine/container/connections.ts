@@ -1,7 +1,7 @@
 import type { EndpointSettings } from '@docker/node-sdk';
 import { EngineError, forbidden, invalid, system } from '../../model/errors.ts';
-import type { Endpoint, Network } from '../../model/network.ts';
-import { checkEndpointSettings } from '../network/endpoint-options.ts';
+import { type Endpoint, isAddressed, type Network } from '../../model/network.ts';
+import { checkChosenAddresses, checkEndpointSettings } from '../network/endpoint-options.ts';
 import { type Container, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
@@ -21,11 +21,13 @@ export class ContainerConnections {
   /** @throws EngineError in Docker's words */
   async connect(ref: string, network: Network, settings: EndpointSettings): Promise<void> {
     checkEndpointSettings(settings);
+    if (isAddressed(network)) checkChosenAddresses(network, settings);
     const { containers } = this.#lifecycle;
     const { id } = containers.lookUp(ref);
     await containers.locked(id, async () => {
       const container = containers.get(id);
-      if (container.networks[network.name] !== undefined) {
+      // Docker takes the new settings of a container that does not run.
+      if (container.networks[network.name] !== undefined && isRunning(container)) {
         throw forbidden(`endpoint with name ${container.name} already exists in network ${network.name}`);
       }
       checkMode(container, network);

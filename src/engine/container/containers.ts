@@ -4,13 +4,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { EndpointSettings, HostConfig } from '@docker/node-sdk';
 import { conflict, EngineError, errors, invalid } from '../../model/errors.ts';
+import { isAddressed } from '../../model/network.ts';
 import type { Mount } from '../../runtime/images.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
 import type { Platform } from '../engine.ts';
+import { checkChosenAddresses } from '../network/endpoint-options.ts';
 import type { Collection } from '../store.ts';
 import { parseMounts, realize } from '../volume/mount-spec.ts';
 import { Volumes } from '../volume/volumes.ts';
-import { checkContainer } from './check.ts';
+import { checkContainer, forNetwork } from './check.ts';
 import {
   type Container,
   eventAttributes,
@@ -256,6 +258,7 @@ export class Containers {
     const wanted: Record<string, EndpointSettings> = {};
     const take = (name: string, settings: EndpointSettings): void => {
       checkEndpoint(name, settings);
+      this.#checkAddresses(name, settings);
       wanted[name] = settings;
     };
     const main = given[first] ?? (first === 'bridge' ? given.default : undefined) ?? {};
@@ -265,6 +268,13 @@ export class Containers {
       if (name !== first && name !== 'default') take(name, settings);
     }
     return wanted;
+  }
+
+  /** A network that is not there yet is asked for at the start. */
+  #checkAddresses(name: string, settings: EndpointSettings): void {
+    const network = this.platform.networking.list().find((each) => each.name === name || each.id === name);
+    if (!isAddressed(network)) return;
+    forNetwork(name, () => checkChosenAddresses(network, settings));
   }
 
   /** @throws EngineError CONFLICT */

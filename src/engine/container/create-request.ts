@@ -1,6 +1,7 @@
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '@docker/node-sdk';
 import { z } from 'zod';
 import { invalid } from '../../model/errors.ts';
+import { endpointSettings } from '../network/endpoint-options.ts';
 
 const strings = z.array(z.string()).nullish();
 const stringMap = z.record(z.string(), z.string()).nullish();
@@ -94,7 +95,7 @@ const hostConfig = z.looseObject({
 });
 
 const networkingConfig = z.looseObject({
-  EndpointsConfig: z.record(z.string(), z.looseObject({}).nullable()).nullish(),
+  EndpointsConfig: z.record(z.string(), endpointSettings.nullable()).nullish(),
 });
 
 const createBody = config.extend({

@@ -9,7 +9,7 @@ import {
   parseIpv4,
   parseIpv6,
 } from '../../model/address.ts';
-import { type EngineError, invalid, notImplemented } from '../../model/errors.ts';
+import { type EngineError, invalid, notImplemented, system } from '../../model/errors.ts';
 import type { GatewayMode } from '../../model/network.ts';
 
 /** The options of the bridge driver, as the user gave them. */
@@ -29,39 +29,33 @@ export interface BridgeWish {
 
 type Parsed = { -readonly [K in keyof BridgeWish]: BridgeWish[K] } & {
   gatewayModes: Partial<Record<Family, GatewayMode>>;
-  ipv4Enabled?: boolean;
-  ipv6Enabled?: boolean;
 };
 
 /**
  * `com.docker.network.*` (docs.docker.com, "Bridge network driver", "Options"). What has no such prefix is kept and
  * changes nothing, as in Docker.
- * @throws EngineError INVALID_PARAMETER in Docker's words
+ * @throws EngineError in Docker's words and with its status
  */
-export function parseBridgeOptions(
-  options: Readonly<Record<string, string>>,
-  internal: boolean,
-): BridgeWish & { readonly ipv4Enabled?: boolean; readonly ipv6Enabled?: boolean } {
+export function parseBridgeOptions(options: Readonly<Record<string, string>>, internal: boolean): BridgeWish {
   const wish: Parsed = { gatewayModes: {}, trustedInterfaces: [] };
   for (const [name, value] of Object.entries(options)) {
     if (name.startsWith('com.docker.network.')) parseOption(wish, name, value);
   }
   for (const mode of Object.values(wish.gatewayModes)) {
     if (mode === 'isolated' && !internal)
-      throw invalid("gateway mode 'isolated' can only be used for an internal network");
+      throw system("gateway mode 'isolated' can only be used for an internal network");
   }
   return wish;
 }
 
-/** Which families there are, for drivers without options of the bridge's. */
-export function familyOptions(
-  options: Readonly<Record<string, string>>,
-): ReturnType<typeof parseBridgeOptions> {
-  const named = ['enable_ipv4', 'enable_ipv6'].map((name) => `com.docker.network.${name}`);
-  return parseBridgeOptions(
-    Object.fromEntries(Object.entries(options).filter(([name]) => named.includes(name))),
-    false,
-  );
+/** `com.docker.network.enable_ipv4` and `enable_ipv6`. @throws EngineError INVALID_PARAMETER */
+export function familyOption(options: Readonly<Record<string, string>>, family: Family): boolean | undefined {
+  const name = `com.docker.network.enable_${family}`;
+  const text = options[name];
+  if (text === undefined) return undefined;
+  const value = boolean(text);
+  if (value === undefined) throw invalid(`driver-opt "${name}" is not a valid bool`);
+  return value;
 }
 
 function parseOption(wish: Parsed, name: string, value: string): void {
@@ -104,11 +98,9 @@ function parseOption(wish: Parsed, name: string, value: string): void {
       parseIfName(`${value}00`);
       wish.ifPrefix = value;
       break;
+    // Read by `familyOption`.
     case 'enable_ipv4':
-      wish.ipv4Enabled = flag(name, value);
-      break;
     case 'enable_ipv6':
-      wish.ipv6Enabled = flag(name, value);
       break;
     // How often a new address is announced: the kernel says it once here, and neighbours do not need more.
     case 'advertise_addr_nmsgs':
@@ -127,9 +119,14 @@ function parseOption(wish: Parsed, name: string, value: string): void {
 const unparsed = (name: string, value: string, why: string): EngineError =>
   invalid(`failed to parse ${name} value: ${value} (${why})`);
 
-function flag(name: string, text: string): boolean {
+function boolean(text: string): boolean | undefined {
   if (/^(1|t|true)$/i.test(text)) return true;
-  if (/^(0|f|false)$/i.test(text)) return false;
+  return /^(0|f|false)$/i.test(text) ? false : undefined;
+}
+
+function flag(name: string, text: string): boolean {
+  const value = boolean(text);
+  if (value !== undefined) return value;
   throw unparsed(name, text, `strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
 
@@ -148,21 +145,19 @@ function gatewayMode(name: string, value: string): GatewayMode {
   throw unparsed(name, value, `unknown gateway mode ${value}`);
 }
 
-function number(name: string, value: string): number {
-  if (!/^[-+]?\d+$/.test(value))
-    throw unparsed(name, value, `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
-  return Number(value);
-}
+const isInteger = (text: string): boolean => /^[-+]?\d+$/.test(text);
 
 /** The least an IPv4 link may have is 68 (RFC 791), the most a bridge has is 65535. */
 export function parseMtu(name: string, value: string): number {
-  const bytes = number(name, value);
+  if (!isInteger(value))
+    throw unparsed(name, value, `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
+  const bytes = Number(value);
   if (bytes < 68 || bytes > 65_535) throw invalid(`invalid MTU number: ${bytes}`);
   return bytes;
 }
 
 function count(name: string, value: string, least: number, most: number): void {
-  const given = number(name, value);
-  if (given < least || given > most)
-    throw invalid(`${name} value ${given} is out of range: it must be between ${least} and ${most}`);
+  if (!isInteger(value)) throw system(`value for option ${name} ${JSON.stringify(value)} must be an integer`);
+  if (Number(value) < least || Number(value) > most)
+    throw system(`${name} must be in the range ${least} to ${most}`);
 }

@@ -3,13 +3,16 @@ import {
   type Family,
   familyOf,
   formatPrefix,
+  type InterfaceAddress,
   type Ip,
   isAny,
+  overlaps,
   type Prefix,
+  parseInterfaceAddress,
   parseIp,
-  parsePrefix,
+  prefixOf,
 } from '../../model/address.ts';
-import { forbidden, invalid, system } from '../../model/errors.ts';
+import { EngineError, forbidden, invalid, invalidAll, system } from '../../model/errors.ts';
 import { AddressPool } from '../../plan/ipam.ts';
 import { edgeAddresses } from '../../plan/subnet-pool.ts';
 
@@ -31,22 +34,29 @@ export interface AddressingWish {
   readonly auxAddresses: Readonly<Record<string, Ip>>;
 }
 
-/** @throws EngineError in Docker's words: every mistake of every entry, in one error */
+/** @throws EngineError in Docker's words: every mistake of every entry, in one error (moby api/types/network/ipam.go) */
 export function parseIpam(
   configs: readonly IpamConfig[],
   enabled: Readonly<Record<Family, boolean>>,
   driver: string,
 ): Readonly<Partial<Record<Family, AddressingWish>>> {
   const wrong: string[] = [];
+  const wishes = configs.map((config) => parseConfig(config, enabled.ipv6, wrong));
+  if (wrong.length > 0) throw invalidAll('invalid network config:', wrong);
   const found: Partial<Record<Family, AddressingWish>> = {};
-  for (const config of configs) {
-    const { wish, family } = parseConfig(config, wrong);
+  for (const { family, wish } of wishes.filter((each) => each !== undefined)) {
     // Docker passes over what belongs to a family that is off.
     if (!enabled[family]) continue;
-    if (found[family] !== undefined) throw forbidden(`${driver} driver doesn't support multiple subnets`);
+    const before = found[family];
+    if (before !== undefined) {
+      throw forbidden(
+        before.subnet && wish.subnet && overlaps(before.subnet, wish.subnet)
+          ? 'invalid pool request: Pool overlaps with other one on this address space'
+          : `${driver} driver doesn't support multiple subnets`,
+      );
+    }
     found[family] = wish;
   }
-  if (wrong.length > 0) throw invalid(`invalid network config:\n${wrong.join('\n')}`);
   const none: AddressingWish = { auxAddresses: {} };
   return {
     ...(enabled.ipv4 && { ipv4: found.ipv4 ?? none }),
@@ -54,54 +64,49 @@ export function parseIpam(
   };
 }
 
+/** Mistakes go to `wrong`. @returns undefined when the subnet is none, or of IPv6 where that is off */
 function parseConfig(
-  { subnet: subnetText, range, gateway, aux }: IpamConfig,
+  { subnet: text = '', range, gateway, aux }: IpamConfig,
+  ipv6: boolean,
   wrong: string[],
-): { readonly wish: AddressingWish; readonly family: Family } {
-  const attempt = <T>(parse: () => T): T | undefined => {
-    try {
-      return parse();
-    } catch (error) {
-      wrong.push(error instanceof Error ? error.message : String(error));
-      return undefined;
-    }
-  };
-  const given = subnetText === undefined ? undefined : attempt(() => cidr('subnet', subnetText));
-  const size = given !== undefined && isAny(given.address) && given.length > 0 ? given.length : undefined;
-  const subnet = size === undefined ? given : undefined;
-  if (subnetText === undefined && (range !== undefined || gateway !== undefined)) {
-    wrong.push('invalid subnet : invalid CIDR block notation');
+): { readonly wish: AddressingWish; readonly family: Family } | undefined {
+  const given = cidr(text);
+  if (given === undefined) {
+    wrong.push(`invalid subnet ${text}: invalid CIDR block notation`);
+    return undefined;
   }
-  const outside = (what: string, text: string, of: string): string =>
-    `invalid ${what} ${text}: parent subnet ${given && formatPrefix(given)} doesn't contain ${of}`;
-  const ipRange =
-    range === undefined || subnetText === undefined ? undefined : attempt(() => cidr('ip-range', range));
-  const holds = (prefix: Prefix): boolean =>
-    subnet !== undefined && contains(subnet, prefix.address) && prefix.length >= subnet.length;
-  if (given && ipRange && range && !holds(ipRange)) wrong.push(outside('ip-range', range, 'ip-range'));
-  const address = (what: string, text: string): Ip | undefined =>
-    attempt(() => {
-      let parsed: Ip;
-      try {
-        parsed = parseIp(text);
-      } catch {
-        throw invalid(`invalid ${what} ${text}: invalid address`);
-      }
-      if (given && !(subnet && contains(subnet, parsed))) throw invalid(outside(what, text, 'this address'));
-      return parsed;
-    });
-  const parsedGateway =
-    gateway === undefined || subnetText === undefined ? undefined : address('gateway', gateway);
+  const family = familyOf(given.address);
+  if (family === 'ipv6' && !ipv6) return undefined;
+  const parent = prefixOf(given);
+  if (parent.address !== given.address)
+    wrong.push(`invalid subnet ${text}: it should be ${formatPrefix(parent)}`);
+  const size = isAny(parent.address) && parent.length > 0 ? parent.length : undefined;
+  const holds = (address: Ip): boolean => size === undefined && contains(parent, address);
+  const block = `parent subnet is an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} block`;
+
+  const ipRange = range === undefined ? undefined : cidr(range);
+  if (range !== undefined) {
+    const mistakes = rangeMistakes(ipRange, given, block, holds);
+    wrong.push(...mistakes.map((mistake) => `invalid ip-range ${range}: ${mistake}`));
+  }
+  const address = (what: string, host: string): Ip | undefined => {
+    const parsed = attempt(() => parseIp(host));
+    if (parsed === undefined) wrong.push(`invalid ${what}: invalid address`);
+    else if (familyOf(parsed) !== family) wrong.push(`invalid ${what}: ${block}`);
+    else if (!holds(parsed))
+      wrong.push(`invalid ${what}: parent subnet ${formatPrefix(given)} doesn't contain this address`);
+    return parsed;
+  };
+  const parsedGateway = gateway === undefined ? undefined : address(`gateway ${gateway}`, gateway);
   const auxAddresses: Record<string, Ip> = {};
-  for (const [name, text] of Object.entries(aux)) {
-    const parsed = address('auxiliary address', text);
+  for (const [name, host] of Object.entries(aux)) {
+    const parsed = address(`auxiliary address ${name}`, host);
     if (parsed !== undefined) auxAddresses[name] = parsed;
   }
   return {
-    family: given === undefined ? 'ipv4' : familyOf(given.address),
+    family,
     wish: {
-      ...(subnet && { subnet }),
-      ...(size !== undefined && { size }),
+      ...(size === undefined ? { subnet: parent } : { size }),
       ...(parsedGateway && { gateway: parsedGateway }),
       ...(ipRange && { ipRange }),
       auxAddresses,
@@ -109,24 +114,53 @@ function parseConfig(
   };
 }
 
-function cidr(what: string, text: string): Prefix {
+function rangeMistakes(
+  range: InterfaceAddress | undefined,
+  parent: InterfaceAddress,
+  block: string,
+  holds: (address: Ip) => boolean,
+): readonly string[] {
+  if (range === undefined) return ['invalid CIDR block notation'];
+  if (familyOf(range.address) !== familyOf(parent.address)) return [block];
+  const masked = prefixOf(range);
+  const bigger = range.length < parent.length;
+  return [
+    ...(bigger ? [`CIDR block is bigger than its parent subnet ${formatPrefix(parent)}`] : []),
+    ...(masked.address === range.address ? [] : [`it should be ${formatPrefix(masked)}`]),
+    ...(bigger || holds(range.address)
+      ? []
+      : [`parent subnet ${formatPrefix(parent)} doesn't contain ip-range`]),
+  ];
+}
+
+const cidr = (text: string): InterfaceAddress | undefined => attempt(() => parseInterfaceAddress(text));
+
+function attempt<T>(parse: () => T): T | undefined {
   try {
-    return parsePrefix(text);
+    return parse();
   } catch (error) {
-    if (error instanceof Error && error.message.includes('it should be'))
-      throw invalid(error.message.replace('subnet', what));
-    throw invalid(`invalid ${what} ${text}: invalid CIDR block notation`);
+    if (error instanceof EngineError) return undefined;
+    throw error;
   }
 }
 
-/** @throws EngineError SYSTEM when the gateway or a reserved address is one that no host can have, or has two owners */
+/**
+ * @throws EngineError SYSTEM when the gateway or a reserved address is one that no host can have, or has two owners;
+ * INVALID_PARAMETER for a subnet of multicast addresses
+ */
 export function checkReserved(subnet: Prefix, gateway: Ip, aux: Readonly<Record<string, Ip>>): void {
+  const ipv6 = familyOf(gateway) === 'ipv6';
+  if (ipv6 && subnet.length === 128)
+    throw system('failed to allocate gateway (): no available addresses on this pool');
   const pool = new AddressPool(subnet, undefined, []);
-  const unusable = new Set(familyOf(gateway) === 'ipv4' ? edgeAddresses(subnet) : []);
+  const unusable = new Set(edgeAddresses(subnet));
   const free = (address: Ip): boolean => !unusable.has(address) && pool.take(address) === 'taken';
   if (!free(gateway)) throw system(`failed to allocate gateway (${gateway}): Address already in use`);
   for (const [name, address] of Object.entries(aux)) {
     if (!free(address))
       throw system(`failed to allocate secondary ip address (${name}:${address}): Address already in use`);
   }
+  // RFC 4291 §2.7.
+  if (ipv6 && /^ff[0-9a-f]{2}:/.test(gateway))
+    throw invalid(`multicast subnet '${gateway}/${subnet.length}' is not allowed`);
 }

@@ -153,7 +153,9 @@ export class NetworkRegistry {
   /** @throws EngineError FORBIDDEN when networks were made from it */
   removeConfig(network: ConfigNetwork): void {
     if (this.#addressed().some(({ configFrom }) => configFrom === network.name)) {
-      throw forbidden(`configuration network ${JSON.stringify(network.name)} is in use`);
+      throw forbidden(
+        `error while removing network: configuration network ${JSON.stringify(network.name)} is in use`,
+      );
     }
     this.#forget(network);
   }
@@ -258,6 +260,9 @@ export class NetworkRegistry {
     }
     const ifName = bridge.ifName ?? bridgeName(id);
     this.#checkBridgeName(id, ifName);
+    if (this.#kernel.link(ifName) !== undefined && this.#kernel.foreignBridge(ifName) === undefined) {
+      throw forbidden(`existing interface ${ifName} is not a bridge`);
+    }
     return {
       ...this.#common(wish, id, host, bridge),
       driver: 'bridge',
@@ -287,7 +292,7 @@ export class NetworkRegistry {
     const ours = this.#addressed().flatMap(subnetsOf);
     if (wish.subnet === undefined) {
       const chosen = chooseSubnet(this.#sources, [...ours, ...onHost], any, wish.size);
-      if (chosen === undefined) throw system('all predefined address pools have been fully subnetted');
+      if (chosen === undefined) throw invalid('all predefined address pools have been fully subnetted');
       return chosen;
     }
     const { subnet } = wish;

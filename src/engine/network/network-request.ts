@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Family } from '../../model/address.ts';
 import { forbidden, invalid, notFound, notImplemented } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
-import { type BridgeWish, familyOptions, parseBridgeOptions } from './bridge-options.ts';
+import { type BridgeWish, familyOption, parseBridgeOptions } from './bridge-options.ts';
 import { type AddressingWish, type IpamConfig, parseIpam } from './ipam-request.ts';
 import { type MacvlanWish, parseMacvlanOptions } from './macvlan-options.ts';
 
@@ -102,12 +102,8 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
   const driver = request.Driver === 'macvlan' ? 'macvlan' : 'bridge';
   const options = { ...context.defaultOptions[driver], ...request.Options };
   const internal = request.Internal ?? false;
-  const { ipv4Enabled, ipv6Enabled, ...bridge } =
-    driver === 'bridge' ? parseBridgeOptions(options, internal) : familyOptions(options);
-  const enabled = {
-    ipv4: request.EnableIPv4 ?? ipv4Enabled ?? true,
-    ipv6: request.EnableIPv6 ?? ipv6Enabled ?? false,
-  };
+  const enabled = enabledFamilies(request, options);
+  const families = parseIpam(configsOf(request), enabled, driver);
   if (!enabled.ipv4 && !enabled.ipv6) throw invalid('IPv4 or IPv6 must be enabled');
   const wish: AddressedWish = {
     name: request.Name,
@@ -115,12 +111,20 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
     attachable: request.Attachable ?? false,
     labels: request.Labels ?? {},
     options,
-    families: parseIpam(configsOf(request), enabled, driver),
+    families,
     ...(configFrom && { configFrom }),
   };
   return driver === 'macvlan'
     ? { kind: 'macvlan', ...wish, macvlan: parseMacvlanOptions(options) }
-    : { kind: 'bridge', ...wish, bridge };
+    : { kind: 'bridge', ...wish, bridge: parseBridgeOptions(options, internal) };
+}
+
+function enabledFamilies(request: Body, options: Readonly<Record<string, string>>): Record<Family, boolean> {
+  const byOption = { ipv4: familyOption(options, 'ipv4'), ipv6: familyOption(options, 'ipv6') };
+  return {
+    ipv4: request.EnableIPv4 ?? byOption.ipv4 ?? true,
+    ipv6: request.EnableIPv6 ?? byOption.ipv6 ?? false,
+  };
 }
 
 function configsOf(request: Body): readonly IpamConfig[] {
@@ -135,15 +139,15 @@ function configsOf(request: Body): readonly IpamConfig[] {
 /** moby libnetwork/network.go, validateConfiguration. */
 function configOnly(request: Body): ConfigWish {
   if (request.Internal || request.Attachable || request.Ingress || (request.Scope ?? '') !== '') {
-    throw invalid(
+    throw forbidden(
       'configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
     );
   }
   if (request.ConfigFrom?.Network) {
-    throw invalid('a configuration network cannot depend on another configuration network');
+    throw forbidden('a configuration network cannot depend on another configuration network');
   }
   // Read for its errors: a template that no network can be made from is of no use.
-  parseIpam(configsOf(request), { ipv4: true, ipv6: request.EnableIPv6 ?? false }, 'bridge');
+  parseIpam(configsOf(request), enabledFamilies(request, request.Options ?? {}), 'bridge');
   const { EnableIPv4, EnableIPv6, Options, Labels, IPAM } = request;
   return {
     kind: 'config-only',
@@ -155,18 +159,23 @@ function configOnly(request: Body): ConfigWish {
 }
 
 function fromConfig(request: Body, name: string, context: RequestContext): Body {
-  const config = context.configNetwork(name);
-  if (config === undefined) throw notFound(`network ${name} not found`);
-  const given =
-    (request.IPAM?.Config ?? []).length + Object.keys(request.Options ?? {}).length > 0 ||
-    request.EnableIPv6 === true;
-  if (given) {
+  const enabled = enabledFamilies(request, request.Options ?? {});
+  const { Driver: driver, Options: ipamOptions, Config: configs } = request.IPAM ?? {};
+  const own = (driver || 'default') !== 'default' || enabled.ipv6 || !enabled.ipv4;
+  if (own || [request.Labels, ipamOptions, configs].some((each) => Object.keys(each ?? {}).length > 0)) {
     throw forbidden(
-      'user supplied configurations are not supported if the network depends on a configuration network',
+      'user specified configurations are not supported if the network depends on a configuration network',
     );
   }
+  if (Object.keys(request.Options ?? {}).length > 0) {
+    throw forbidden(
+      'network driver options are not supported if the network depends on a configuration network',
+    );
+  }
+  const config = context.configNetwork(name);
+  if (config === undefined) throw notFound(`configuration network ${JSON.stringify(name)} does not exist`);
   const { Name: _none, ...template } = body.partial().parse(config.template);
-  return { ...request, ...template, Name: request.Name, Labels: { ...template.Labels, ...request.Labels } };
+  return { ...request, ...template, Name: request.Name };
 }
 
 function checkDriver(driver: string): void {

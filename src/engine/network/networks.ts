@@ -158,7 +158,7 @@ export class Networks implements Networking {
   attach(request: AttachRequest): EndpointRecord {
     const { network } = request;
     if (network.driver === 'config-only') {
-      throw forbidden(`cannot connect to a configuration network: ${network.name}`);
+      throw forbidden(`cannot create endpoint on configuration-only network`);
     }
     if (!isAddressed(network)) {
       throw forbidden(
