@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { background, must, type Result, run, sleep, until } from '../test/e2e/process.ts';
+import { Api } from './api.ts';
 
 export const CHECKOUT = new URL('../', import.meta.url).pathname;
 const PEERS = process.env.PEERS_DIR ?? `${CHECKOUT}../shared/peers`;
@@ -29,6 +30,8 @@ export interface Memory {
 /** One engine in network and mount namespaces of its own, with a host outside on a wire. */
 export class Contestant {
   readonly name: string;
+  readonly api: Api;
+  readonly #label: string;
   readonly #directory: string;
   readonly #command: readonly string[];
   readonly #socket: string;
@@ -36,8 +39,10 @@ export class Contestant {
   #child: ChildProcess | undefined;
   #outside: ChildProcess | undefined;
 
-  constructor(name: 'gangway' | 'dockerd' | 'podman') {
+  /** @param label tells two of the same engine apart @param flags more of them for the daemon */
+  constructor(name: 'gangway' | 'dockerd' | 'podman', label = 'bench', flags: readonly string[] = []) {
     this.name = name;
+    this.#label = `${label}-${name}`;
     this.#directory = mkdtempSync('/tmp/gangway-bench-');
     if (name === 'gangway') {
       this.#socket = join(this.#directory, 'docker.sock');
@@ -48,14 +53,15 @@ export class Contestant {
         mount -t sysfs sysfs /sys; mount --move $0/cgroup /sys/fs/cgroup
         mount -t tmpfs tmpfs /run; ip link set lo up
         exec ${CHECKOUT}bin/gangwayd -H unix://$0/docker.sock --data-root $0/data --exec-root $0/exec \
-          -p $0/docker.pid --cgroup-parent gangway-bench`;
-      this.#command = ['unshare', '-n', '-m', 'sh', '-c', script, this.#directory];
+          -p $0/docker.pid --cgroup-parent gangway-bench "$@"`;
+      this.#command = ['unshare', '-n', '-m', 'sh', '-c', script, this.#directory, ...flags];
     } else {
-      const home = join(PEER_ROOT, `run-bench-${name}`);
+      const home = join(PEER_ROOT, `run-${this.#label}`);
       this.#socket = join(home, 'docker.sock');
       this.#pidfile = join(home, 'docker.pid');
-      this.#command = [join(PEERS, name), `bench-${name}`];
+      this.#command = [join(PEERS, name), this.#label, ...flags];
     }
+    this.api = new Api(this.#socket);
   }
 
   /** The reference engines this machine has. */
@@ -123,6 +129,22 @@ export class Contestant {
     return ['nsenter', '-t', String(pid === 'outside' ? this.#outside?.pid : pid), '-n'];
   }
 
+  /** Keeps the daemon's namespaces, kills it without warning, and starts it again in them as it was started. */
+  async killAndStart(): Promise<void> {
+    const { pid } = this;
+    const words = (file: string): string[] =>
+      readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').slice(0, -1);
+    const command = words('cmdline');
+    const env = Object.fromEntries(words('environ').map((word) => word.split(/=(.*)/s).slice(0, 2)));
+    const namespaces = ['nsenter', '-t', String(pid), '-n', '-m', '--'];
+    const holder = await background([...namespaces, 'sh', '-c', 'echo READY; exec sleep infinity'], 'READY');
+    const log = openSync(join(this.#directory, 'log'), 'a');
+    process.kill(pid, 'SIGKILL');
+    const args = ['-t', String(holder.pid), '-n', '-m', '--', ...command];
+    this.#child = spawn('nsenter', args, { stdio: ['ignore', log, log], detached: true, env });
+    closeSync(log);
+  }
+
   /** The engine's own processes: everything in its mount namespace, which containers are not. */
   processes(): number[] {
     const own = readlinkSync(`/proc/${this.pid}/ns/mnt`);
@@ -155,6 +177,7 @@ export class Contestant {
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
+    this.api.close();
     const ids = (await this.docker('ps', '-aq')).stdout.split('\n').filter(Boolean);
     if (ids.length > 0) await this.docker('rm', '-f', ...ids);
     const processes = this.processes();
@@ -176,7 +199,7 @@ export class Contestant {
     rmSync(this.#directory, { recursive: true, force: true });
     if (this.name !== 'gangway') {
       for (const kind of ['run', 'data']) {
-        rmSync(join(PEER_ROOT, `${kind}-bench-${this.name}`), { recursive: true, force: true });
+        rmSync(join(PEER_ROOT, `${kind}-${this.#label}`), { recursive: true, force: true });
       }
     }
   }
