@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -38,6 +39,8 @@ export class Contestant {
   readonly #pidfile: string;
   #child: ChildProcess | undefined;
   #outside: ChildProcess | undefined;
+  /** Keeps the namespaces of a daemon that was killed. */
+  #holder: ChildProcess | undefined;
 
   /** @param label tells two of the same engine apart @param flags more of them for the daemon */
   constructor(name: 'gangway' | 'dockerd' | 'podman', label = 'bench', flags: readonly string[] = []) {
@@ -136,18 +139,22 @@ export class Contestant {
       readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').slice(0, -1);
     const command = words('cmdline');
     const env = Object.fromEntries(words('environ').map((word) => word.split(/=(.*)/s).slice(0, 2)));
-    const namespaces = ['nsenter', '-t', String(pid), '-n', '-m', '--'];
-    const holder = await background([...namespaces, 'sh', '-c', 'echo READY; exec sleep infinity'], 'READY');
+    const enter = ['nsenter', '-t', String(pid), '-n', '-m', '--'];
+    this.#holder ??= await background([...enter, 'sh', '-c', 'echo READY; exec sleep infinity'], 'READY');
     const log = openSync(join(this.#directory, 'log'), 'a');
+    const child = this.#child;
+    const ended = child === undefined || once(child, 'close');
     process.kill(pid, 'SIGKILL');
-    const args = ['-t', String(holder.pid), '-n', '-m', '--', ...command];
+    // As long as it is a zombie of ours, dockerd takes it for alive.
+    await ended;
+    const args = ['-t', String(this.#holder.pid), '-n', '-m', '--', ...command];
     this.#child = spawn('nsenter', args, { stdio: ['ignore', log, log], detached: true, env });
     closeSync(log);
   }
 
   /** The engine's own processes: everything in its mount namespace, which containers are not. */
   processes(): number[] {
-    const own = readlinkSync(`/proc/${this.pid}/ns/mnt`);
+    const own = readlinkSync(`/proc/${this.#holder?.pid ?? this.pid}/ns/mnt`);
     return readdirSync('/proc')
       .filter((name) => {
         try {
@@ -184,9 +191,9 @@ export class Contestant {
     if (this.name === 'gangway') {
       const roots = ['data', 'exec', 'docker.pid'].map((name) => join(this.#directory, name));
       const clean = ['bash', `${CHECKOUT}setup/clean.sh`, ...roots, 'gangway-bench'];
-      await run(['nsenter', '-t', String(this.pid), '-n', '-m', ...clean]);
+      await run(['nsenter', '-t', String(this.#holder?.pid ?? this.pid), '-n', '-m', ...clean]);
     } else {
-      process.kill(this.pid, 'SIGTERM');
+      child.kill('SIGTERM');
       for (let i = 0; i < 100 && child.exitCode === null; i++) await sleep(100);
     }
     for (const pid of processes) {

@@ -165,7 +165,8 @@ async function startUpFigures(): Promise<void> {
     for (let round = 0; round < 5; round++) {
       progress(`killed and started: ${round + 1} of 5`);
       for (const [index, crowd] of crowds.entries()) {
-        if (crowd !== undefined) columns[index]?.push(await crowd.killAndStart());
+        // dockerd takes the better part of a minute.
+        if (crowd !== undefined && (index === 0 || round === 0)) columns[index]?.push(await crowd.killAndStart());
       }
     }
   } finally {

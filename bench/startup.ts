@@ -63,7 +63,7 @@ async function killAndStart(engine: Contestant): Promise<StartUp> {
   await sleep(1000);
   const time = await milliseconds(async () => {
     await engine.killAndStart();
-    await until('every container', () => everyContainer(engine), 60);
+    await until(`every container of ${engine.name}`, () => everyContainer(engine), 120);
   });
   await sleep(1000);
   const ended = once(client, 'close');
