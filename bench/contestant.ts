@@ -166,6 +166,20 @@ export class Contestant {
       .map(Number);
   }
 
+  /** Microseconds of processor time that the engine's processes have taken so far (proc(5): ticks of 10 ms). */
+  processorTime(): number {
+    let ticks = 0;
+    for (const pid of this.processes()) {
+      try {
+        const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/^.*\) /s, '')
+          .split(' ');
+        ticks += Number(fields[11]) + Number(fields[12]);
+      } catch {}
+    }
+    return ticks * 10_000;
+  }
+
   memory(): Memory {
     let rss = 0;
     let pss = 0;

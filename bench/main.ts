@@ -140,16 +140,32 @@ async function nameFigures(): Promise<void> {
     if (load === undefined) throw new Error(`no names of ${engine.name}`);
     return load;
   };
-  const rates = (await interleaved('names', 7, (engine) => of(engine).rate(2))).map(median);
+  const work: number[][] = engines.map(() => []);
+  const asked = await interleaved('names', ROUNDS, async (engine) => {
+    const before = engine.processorTime();
+    const rate = await of(engine).rate(2);
+    work[engines.indexOf(engine)]?.push((engine.processorTime() - before) / (2 * rate));
+    return rate;
+  });
+  const rates = asked.map(median);
   row('answers/s of the embedded DNS', rates, '');
+  row('  processor time of each', work.map(median), ' µs', 1);
+  noise = Math.max(noise, ...asked.map(figures.spread));
   const lost = engines.map(() => 0);
-  const late = await interleaved('latency of names', 7, async (engine) => {
+  const bare: number[][] = engines.map(() => []);
+  const late = await interleaved('latency of names', ROUNDS, async (engine) => {
     const at = engines.indexOf(engine);
-    const { p99, lost: missed } = await of(engine).latency(2, (rates[at] ?? 0) / 2);
+    const half = (rates[at] ?? 0) / 2;
+    bare[at]?.push((await of(engine).latency(1, half, true)).p99 / 1000);
+    const { p99, lost: missed } = await of(engine).latency(1, half, false);
     lost[at] = (lost[at] ?? 0) + missed;
     return p99 / 1000;
   });
   row('  p99 at half of that', late.map(median), ' ms', 2);
+  row('  p99 of an echo at that rate', bare.map(median), ' ms', 2);
+  const best = (values: readonly number[][]) => values.map((each) => Math.min(...each));
+  row('  p99, best second', best(late), ' ms', 2);
+  row('  of the echo, best second', best(bare), ' ms', 2);
   row('  lost meanwhile', lost, '');
   for (const load of loads) await load.end();
 }
@@ -166,7 +182,8 @@ async function startUpFigures(): Promise<void> {
       progress(`killed and started: ${round + 1} of 5`);
       for (const [index, crowd] of crowds.entries()) {
         // dockerd takes the better part of a minute.
-        if (crowd !== undefined && (index === 0 || round === 0)) columns[index]?.push(await crowd.killAndStart());
+        if (crowd !== undefined && (index === 0 || round === 0))
+          columns[index]?.push(await crowd.killAndStart());
       }
     }
   } finally {

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { must } from '../test/e2e/process.ts';
+import { background, must } from '../test/e2e/process.ts';
 import { CHECKOUT, type Contestant } from './contestant.ts';
 
 /** Queries under way at once. */
 const IN_FLIGHT = 64;
+const BARE = '127.0.0.12';
 
 export interface Latency {
   /** Microseconds. */
@@ -15,7 +16,8 @@ export interface Latency {
 /** Two containers on a network of the user's; from the namespace of one the name of the other is asked for. */
 export async function startNames(engine: Contestant): Promise<{
   readonly rate: (seconds: number) => Promise<number>;
-  readonly latency: (seconds: number, perSecond: number) => Promise<Latency>;
+  /** @param bare of an echo in the same namespace: what this machine makes of no work at all */
+  readonly latency: (seconds: number, perSecond: number, bare: boolean) => Promise<Latency>;
   readonly end: () => Promise<void>;
 }> {
   const folder = mkdtempSync('/tmp/gangway-bench-');
@@ -28,13 +30,16 @@ export async function startNames(engine: Contestant): Promise<{
   const pid = Number(await engine.dockerOk('inspect', '-f', '{{.State.Pid}}', 'asker'));
   const conf = await engine.dockerOk('exec', 'asker', 'cat', '/etc/resolv.conf');
   const server = /^nameserver (\S+)/m.exec(conf)?.[1] ?? '127.0.0.11';
-  const load = (...args: (string | number)[]): Promise<string> =>
-    must([...engine.inside(pid), `${folder}/dns-load`, server, 'asked', ...args.map(String)]);
+  const program = [...engine.inside(pid), `${folder}/dns-load`];
+  const load = (at: string, ...args: (string | number)[]): Promise<string> =>
+    must([...program, at, 'asked', ...args.map(String)]);
+  const echo = await background([...program, BARE, 'asked', 'serve'], 'SERVING');
   return {
-    rate: async (seconds) => Number(await load('rate', seconds, IN_FLIGHT)),
-    latency: async (seconds, perSecond) =>
-      JSON.parse(await load('latency', seconds, Math.max(1, Math.round(perSecond)))) as Latency,
+    rate: async (seconds) => Number(await load(server, 'rate', seconds, IN_FLIGHT)),
+    latency: async (seconds, perSecond, bare) =>
+      JSON.parse(await load(bare ? BARE : server, 'latency', seconds, Math.round(perSecond))) as Latency,
     end: async () => {
+      echo.kill('SIGKILL');
       await engine.dockerOk('rm', '-f', 'asker', 'asked');
       await engine.api.call('DELETE', '/networks/bench-names');
       rmSync(folder, { recursive: true, force: true });
