@@ -1,6 +1,6 @@
 /*
  * dns-load SERVER NAME rate SECONDS IN_FLIGHT    answers a second, with so many queries under way at all times
- * dns-load SERVER NAME latency SECONDS QPS       {"median","p99","lost"}: microseconds at a steady rate
+ * dns-load SERVER NAME latency SECONDS QPS       {"median","p99","lost"}: microseconds at a steady rate, after a second of it
  * dns-load SERVER NAME serve                    answers itself, with one fixed address: the floor this machine has
  * Asks for NAME's A record from one UDP socket. In C, so that the load is never the limit. Latency runs from send(2) to
  * the arrival in the socket as the kernel saw it (SO_TIMESTAMPNS): how late this program is woken does not count.
@@ -140,16 +140,22 @@ int main(int argc, char **argv) {
     return 0;
   }
 
-  long total = (long)(seconds * number), sent = 0, got = 0;
+  /* The first second warms up: what is measured is a steady load, not its beginning. */
+  end += 1000000000LL;
+  long total = (long)((seconds + 1) * number), sent = 0, got = 0, answered = 0;
+  long long first = begin + 1000000000LL;
   float *times = malloc(total * sizeof *times);
-  while (got < total && now() < end + LOST_NS) {
+  while (answered < total && now() < end + LOST_NS) {
     while (sent < total && now() >= begin + sent * 1000000000LL / number) ask(sent++ & 0xffff);
     waitUntil(sent < total ? begin + sent * 1000000000LL / number : end + LOST_NS);
     int count = receive(ids, arrived);
-    for (int i = 0; i < count; i++) times[got++] = (arrived[i] - sentAt[ids[i]]) / 1e3;
+    answered += count;
+    for (int i = 0; i < count; i++)
+      if (sentAt[ids[i]] >= first) times[got++] = (arrived[i] - sentAt[ids[i]]) / 1e3;
   }
   qsort(times, got, sizeof *times, ascending);
   if (!got) return 1;
-  printf("{\"median\":%.1f,\"p99\":%.1f,\"lost\":%ld}\n", times[got / 2], times[(long)(got * 0.99)], total - got);
+  printf("{\"median\":%.1f,\"p99\":%.1f,\"lost\":%ld}\n", times[got / 2], times[(long)(got * 0.99)],
+         total - answered);
   return 0;
 }

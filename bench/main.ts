@@ -166,7 +166,7 @@ async function nameFigures(): Promise<void> {
   const best = (values: readonly number[][]) => values.map((each) => Math.min(...each));
   row('  p99, best second', best(late), ' ms', 2);
   row('  of the echo, best second', best(bare), ' ms', 2);
-  row('  lost meanwhile', lost, '');
+  row('  lost, warming up too', lost, '');
   for (const load of loads) await load.end();
 }
 
