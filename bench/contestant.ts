@@ -201,7 +201,8 @@ export class Contestant {
     this.api.close();
     const ids = (await this.docker('ps', '-aq')).stdout.split('\n').filter(Boolean);
     if (ids.length > 0) await this.docker('rm', '-f', ...ids);
-    const processes = this.processes();
+    // With what a dead dockerd has left running: the children of its shims.
+    const processes = this.processes().flatMap((pid) => [pid, ...childrenOf(pid)]);
     if (this.name === 'gangway') {
       const roots = ['data', 'exec', 'docker.pid'].map((name) => join(this.#directory, name));
       const clean = ['bash', `${CHECKOUT}setup/clean.sh`, ...roots, 'gangway-bench'];
@@ -223,5 +224,13 @@ export class Contestant {
         rmSync(join(PEER_ROOT, `${kind}-${this.#label}`), { recursive: true, force: true });
       }
     }
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
