@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { background, must, type Result, run, sleep, until } from '../test/e2e/process.ts';
+import { Api } from './api.ts';
 
 export const CHECKOUT = new URL('../', import.meta.url).pathname;
 const PEERS = process.env.PEERS_DIR ?? `${CHECKOUT}../shared/peers`;
@@ -29,15 +31,21 @@ export interface Memory {
 /** One engine in network and mount namespaces of its own, with a host outside on a wire. */
 export class Contestant {
   readonly name: string;
+  readonly api: Api;
+  readonly #label: string;
   readonly #directory: string;
   readonly #command: readonly string[];
   readonly #socket: string;
   readonly #pidfile: string;
   #child: ChildProcess | undefined;
   #outside: ChildProcess | undefined;
+  /** Keeps the namespaces of a daemon that was killed. */
+  #holder: ChildProcess | undefined;
 
-  constructor(name: 'gangway' | 'dockerd' | 'podman') {
+  /** @param label tells two of the same engine apart @param flags more of them for the daemon */
+  constructor(name: 'gangway' | 'dockerd' | 'podman', label = 'bench', flags: readonly string[] = []) {
     this.name = name;
+    this.#label = `${label}-${name}`;
     this.#directory = mkdtempSync('/tmp/gangway-bench-');
     if (name === 'gangway') {
       this.#socket = join(this.#directory, 'docker.sock');
@@ -48,14 +56,15 @@ export class Contestant {
         mount -t sysfs sysfs /sys; mount --move $0/cgroup /sys/fs/cgroup
         mount -t tmpfs tmpfs /run; ip link set lo up
         exec ${CHECKOUT}bin/gangwayd -H unix://$0/docker.sock --data-root $0/data --exec-root $0/exec \
-          -p $0/docker.pid --cgroup-parent gangway-bench`;
-      this.#command = ['unshare', '-n', '-m', 'sh', '-c', script, this.#directory];
+          -p $0/docker.pid --cgroup-parent gangway-bench "$@"`;
+      this.#command = ['unshare', '-n', '-m', 'sh', '-c', script, this.#directory, ...flags];
     } else {
-      const home = join(PEER_ROOT, `run-bench-${name}`);
+      const home = join(PEER_ROOT, `run-${this.#label}`);
       this.#socket = join(home, 'docker.sock');
       this.#pidfile = join(home, 'docker.pid');
-      this.#command = [join(PEERS, name), `bench-${name}`];
+      this.#command = [join(PEERS, name), this.#label, ...flags];
     }
+    this.api = new Api(this.#socket);
   }
 
   /** The reference engines this machine has. */
@@ -123,9 +132,29 @@ export class Contestant {
     return ['nsenter', '-t', String(pid === 'outside' ? this.#outside?.pid : pid), '-n'];
   }
 
+  /** Keeps the daemon's namespaces, kills it without warning, and starts it again in them as it was started. */
+  async killAndStart(): Promise<void> {
+    const { pid } = this;
+    const words = (file: string): string[] =>
+      readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0').slice(0, -1);
+    const command = words('cmdline');
+    const env = Object.fromEntries(words('environ').map((word) => word.split(/=(.*)/s).slice(0, 2)));
+    const enter = ['nsenter', '-t', String(pid), '-n', '-m', '--'];
+    this.#holder ??= await background([...enter, 'sh', '-c', 'echo READY; exec sleep infinity'], 'READY');
+    const log = openSync(join(this.#directory, 'log'), 'a');
+    const child = this.#child;
+    const ended = child === undefined || once(child, 'close');
+    process.kill(pid, 'SIGKILL');
+    // As long as it is a zombie of ours, dockerd takes it for alive.
+    await ended;
+    const args = ['-t', String(this.#holder.pid), '-n', '-m', '--', ...command];
+    this.#child = spawn('nsenter', args, { stdio: ['ignore', log, log], detached: true, env });
+    closeSync(log);
+  }
+
   /** The engine's own processes: everything in its mount namespace, which containers are not. */
   processes(): number[] {
-    const own = readlinkSync(`/proc/${this.pid}/ns/mnt`);
+    const own = readlinkSync(`/proc/${this.#holder?.pid ?? this.pid}/ns/mnt`);
     return readdirSync('/proc')
       .filter((name) => {
         try {
@@ -135,6 +164,20 @@ export class Contestant {
         }
       })
       .map(Number);
+  }
+
+  /** Microseconds of processor time that the engine's processes have taken so far (proc(5): ticks of 10 ms). */
+  processorTime(): number {
+    let ticks = 0;
+    for (const pid of this.processes()) {
+      try {
+        const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+          .replace(/^.*\) /s, '')
+          .split(' ');
+        ticks += Number(fields[11]) + Number(fields[12]);
+      } catch {}
+    }
+    return ticks * 10_000;
   }
 
   memory(): Memory {
@@ -155,15 +198,17 @@ export class Contestant {
   async stop(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
+    this.api.close();
     const ids = (await this.docker('ps', '-aq')).stdout.split('\n').filter(Boolean);
     if (ids.length > 0) await this.docker('rm', '-f', ...ids);
-    const processes = this.processes();
+    // With what a dead dockerd has left running: the children of its shims.
+    const processes = this.processes().flatMap((pid) => [pid, ...childrenOf(pid)]);
     if (this.name === 'gangway') {
       const roots = ['data', 'exec', 'docker.pid'].map((name) => join(this.#directory, name));
       const clean = ['bash', `${CHECKOUT}setup/clean.sh`, ...roots, 'gangway-bench'];
-      await run(['nsenter', '-t', String(this.pid), '-n', '-m', ...clean]);
+      await run(['nsenter', '-t', String(this.#holder?.pid ?? this.pid), '-n', '-m', ...clean]);
     } else {
-      process.kill(this.pid, 'SIGTERM');
+      child.kill('SIGTERM');
       for (let i = 0; i < 100 && child.exitCode === null; i++) await sleep(100);
     }
     for (const pid of processes) {
@@ -176,8 +221,16 @@ export class Contestant {
     rmSync(this.#directory, { recursive: true, force: true });
     if (this.name !== 'gangway') {
       for (const kind of ['run', 'data']) {
-        rmSync(join(PEER_ROOT, `${kind}-bench-${this.name}`), { recursive: true, force: true });
+        rmSync(join(PEER_ROOT, `${kind}-${this.#label}`), { recursive: true, force: true });
       }
     }
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }

@@ -53,11 +53,21 @@ const close = (index: number): number =>
 const opened = Array.from({ length: COUNT }, (_, index) => attach(index, 10_000 + index, 1));
 const range = attach(COUNT, 20_000, 1000);
 const rangeClosed = close(COUNT);
+// As many published ports as a host may have: one more must not cost more for them.
+const crowd = Array.from({ length: 9 }, (_, index) => COUNT + 1 + index);
+for (const [index, each] of crowd.entries()) attach(each, 21_000 + 1000 * index, 1000);
+attach(COUNT, 20_000, 1000);
+const few = opened.slice(0, 20);
+const crowded = Array.from({ length: 20 }, (_, index) => attach(200 + index, 40_000 + index, 1));
+for (let index = 200; index < 220; index++) close(index);
+for (const each of [COUNT, ...crowd]) close(each);
 const closed = Array.from({ length: COUNT }, (_, index) => close(index));
 console.log(
   JSON.stringify({
     attach: median(opened),
     close: median(closed),
+    few: median(few),
+    crowded: median(crowded),
     range,
     rangeClosed,
     last: median(opened.slice(-10)),

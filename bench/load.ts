@@ -3,6 +3,7 @@
  *   serve PORT              PORT ends every connection with one byte; PORT+1 sends as fast as it is read
  *   connections HOST PORT S connections a second, 32 at once, for S seconds
  *   stream HOST PORT S      Gbit a second over 4 connections for S seconds
+ *   steady HOST PORT        one connection after the other until SIGTERM; {"answered","failed","longest"}, the last in milliseconds
  */
 import { connect, createServer, type Socket } from 'node:net';
 
@@ -69,6 +70,35 @@ function stream(host: string, port: number, seconds: number): void {
   }, seconds * 1000);
 }
 
+async function steady(host: string, port: number): Promise<void> {
+  let ended = false;
+  process.on('SIGTERM', () => {
+    ended = true;
+  });
+  const count = { answered: 0, failed: 0, longest: 0 };
+  console.log('ASKING');
+  while (!ended) {
+    const begin = performance.now();
+    const answered = await new Promise<boolean>((resolve) => {
+      let got = false;
+      const socket = connect(port, host);
+      socket.setTimeout(3000, () => socket.destroy());
+      socket.on('data', () => {
+        got = true;
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(got));
+    });
+    if (answered) count.answered++;
+    else count.failed++;
+    count.longest = Math.max(count.longest, performance.now() - begin);
+    // Fewer than would come round to the same source ports within a run.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  console.log(JSON.stringify(count));
+}
+
 if (verb === 'serve') serve(Number(first));
 else if (verb === 'connections') connections(first, Number(second), Number(third));
+else if (verb === 'steady') await steady(first, Number(second));
 else stream(first, Number(second), Number(third));

@@ -38,11 +38,12 @@ export class NameService {
   open(sandboxId: string, netns: NetnsPath, view: () => View): void {
     if (this.#listening.has(sandboxId)) return;
     const fds = this.#openSockets(netns);
-    const udp = createSocket('udp4');
+    // Askers are addresses already: Node's own lookup would put every answer off by a tick.
+    const udp = createSocket({ type: 'udp4', lookup: (address, _options, done) => done(null, address, 4) });
     udp.bind({ fd: fds.udp });
-    udp.on('message', (bytes, from) => {
-      void this.#answer(bytes, view(), 'udp').then((answer) => {
-        if (answer !== undefined && this.#listening.has(sandboxId)) udp.send(answer, from.port, from.address);
+    udp.on('message', (bytes, { port, address }) => {
+      this.#answer(bytes, view(), 'udp', (answer) => {
+        if (this.#listening.has(sandboxId)) udp.send(answer, port, address);
       });
     });
     udp.on('error', (error) => this.#log.warn({ err: error, sandbox: sandboxId }, 'name service'));
@@ -70,12 +71,15 @@ export class NameService {
     for (const id of [...this.#listening.keys()]) this.close(id);
   }
 
-  async #answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+  /** @param give called at once where the answer is ours, and not at all where there is none */
+  #answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp', give: (answer: Buffer) => void): void {
+    const failed = (error: unknown): void => this.#log.warn({ err: error }, 'question not answered');
     try {
-      return (await this.#resolver.answer(bytes, view, transport)) ?? formatError(bytes);
+      const answer = this.#resolver.answer(bytes, view, transport) ?? formatError(bytes);
+      if (answer instanceof Promise) answer.then(give).catch(failed);
+      else if (answer !== undefined) give(answer);
     } catch (error) {
-      this.#log.warn({ err: error }, 'question not answered');
-      return undefined;
+      failed(error);
     }
   }
 
@@ -90,8 +94,8 @@ export class NameService {
         const end = 2 + rest.readUInt16BE(0);
         const message = Buffer.from(rest.subarray(2, end));
         rest = rest.subarray(end);
-        void this.#answer(message, view(), 'tcp').then((answer) => {
-          if (answer === undefined || client.destroyed) return;
+        this.#answer(message, view(), 'tcp', (answer) => {
+          if (client.destroyed) return;
           const length = Buffer.alloc(2);
           length.writeUInt16BE(answer.length);
           client.write(Buffer.concat([length, answer]));

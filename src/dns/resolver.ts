@@ -66,8 +66,8 @@ export class Resolver {
     };
   }
 
-  /** @returns the answer in wire form */
-  async answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+  /** @returns the answer in wire form, at once where it is ours to give: most questions are, and a promise costs them */
+  answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | Promise<Buffer> | undefined {
     const query = parseQuery(bytes);
     if (query === undefined) return undefined;
     const limit = transport === 'udp' ? query.udpBytes : 65_535;
