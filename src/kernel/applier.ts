@@ -1,5 +1,5 @@
 import type { Change, MacvlanResource, Resource } from '../plan/resource.ts';
-import { changeBridge, createBridge } from './bridge.ts';
+import { changeBridge, createBridge, deleteBridge } from './bridge.ts';
 import type { HostPorts } from './host-port.ts';
 import { changeInside } from './inner-interface.ts';
 import { KernelError } from './kernel.ts';
@@ -128,7 +128,7 @@ export class Applier {
         removeNetns(resource.path);
         break;
       case 'bridge':
-        deleteLink(routes, resource.ifName);
+        deleteBridge(routes, resource);
         break;
       case 'veth':
         deleteLink(routes, resource.hostIfName);

@@ -1,5 +1,5 @@
 import type { BridgeResource } from '../plan/resource.ts';
-import { deleteLink, MARK, setAddresses, setIpv6 } from './link.ts';
+import { deleteLink, isGone, MARK, setAddresses, setIpv6 } from './link.ts';
 import { attribute, mac, nested, text, u32 } from './netlink.ts';
 import { IFLA, type RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -25,6 +25,15 @@ export function createBridge(routes: RouteSocket, bridge: BridgeResource): void 
   } catch (error) {
     deleteLink(routes, bridge.ifName);
     throw error;
+  }
+}
+
+/** Its name is free at once. Success when it is gone already. */
+export function deleteBridge(routes: RouteSocket, { ifName }: BridgeResource): void {
+  try {
+    routes.deleteLinkLater(ifName);
+  } catch (error) {
+    if (!isGone(error)) throw error;
   }
 }
 

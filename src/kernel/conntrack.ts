@@ -78,33 +78,38 @@ export function cameFor(
 }
 
 /**
- * Deletes what `filter` chooses, of the namespace the thread is in now. A dump walks every bucket of the kernel's hash
- * table, 9 ms for an empty one of 262,144, so it is another thread's work. Never rejects: a kernel without nf_conntrack
- * has nothing to forget, and an entry may end by itself meanwhile.
+ * Deletes what one of the filters chooses, of the namespace the thread is in now. A dump walks every bucket of the
+ * kernel's hash table, 9 ms for an empty one of 262,144, so it is another thread's work, and one for each family. Never
+ * rejects: a kernel without nf_conntrack has nothing to forget, and an entry may end by itself meanwhile.
  * @returns how many entries are gone
  */
-export async function forget(filter: ConnectionFilter): Promise<number> {
+export async function forget(filters: readonly ConnectionFilter[]): Promise<number> {
   if (Number(readSysctl('net/netfilter/nf_conntrack_count') ?? 0) === 0) return 0;
-  let netlink: NetlinkSocket | undefined;
+  const families = Map.groupBy(filters, ({ family }) => family);
+  const netlinks: NetlinkSocket[] = [];
   let count = 0;
   try {
-    netlink = new NetlinkSocket(NETLINK_NETFILTER);
-    for (const answer of await netlink.dumpAside(CT_GET, [header(filter)], 'list connections')) {
-      const connection = parseConnection(answer);
-      if (filter.matches(connection) && forgetOne(netlink, filter, connection)) count++;
+    for (const [family, wanted] of families) {
+      const netlink = new NetlinkSocket(NETLINK_NETFILTER);
+      netlinks.push(netlink);
+      for (const answer of await netlink.dumpAside(CT_GET, [header(family)], 'list connections')) {
+        const connection = parseConnection(answer);
+        if (wanted.some(({ matches }) => matches(connection)) && forgetOne(netlink, family, connection))
+          count++;
+      }
     }
   } catch {
     // No nf_conntrack, or no right to it.
   }
-  netlink?.close();
+  for (const netlink of netlinks) netlink.close();
   return count;
 }
 
-const header = ({ family }: ConnectionFilter): Buffer => Buffer.from([family, 0, 0, 0]);
+const header = (family: number): Buffer => Buffer.from([family, 0, 0, 0]);
 
-function forgetOne(netlink: NetlinkSocket, filter: ConnectionFilter, connection: TrackedConnection): boolean {
+function forgetOne(netlink: NetlinkSocket, family: number, connection: TrackedConnection): boolean {
   try {
-    netlink.request(CT_DELETE, 0, [header(filter), ...connection.identity], 'delete connection');
+    netlink.request(CT_DELETE, 0, [header(family), ...connection.identity], 'delete connection');
     return true;
   } catch {
     return false;

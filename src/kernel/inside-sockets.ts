@@ -4,6 +4,8 @@ import type { NetnsSwitch } from './netns.ts';
 import { addressFamily, socketAddress } from './socket-address.ts';
 
 const BACKLOG = 64;
+/** 4 MB: as it comes, a socket keeps some 270 questions while the process does something else. */
+const RECEIVE_BUFFER = Buffer.from([0, 0, 0x40, 0]);
 const ON = Buffer.from([1, 0, 0, 0]);
 
 /**
@@ -28,6 +30,7 @@ export function bindInside(
         return fd;
       };
       const udp = bound(libc.SOCK_DGRAM, libc.IPPROTO_UDP);
+      libc.setSocketOption(udp, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, RECEIVE_BUFFER);
       const tcp = bound(libc.SOCK_STREAM, libc.IPPROTO_TCP);
       libc.listen(tcp, BACKLOG);
       return { udp, tcp };

@@ -18,6 +18,7 @@ const native = {
   unshare: library.func('int unshare(int)'),
   mount: library.func('int mount(const char *, const char *, const char *, uint64_t, const char *)'),
   umount2: library.func('int umount2(const char *, int)'),
+  sigmask: library.func('int pthread_sigmask(int, const void *, void *)'),
   prlimit: library.func('int prlimit(int, int, const void *, void *)'),
 };
 export const AF_INET = 2;
@@ -136,6 +137,22 @@ export function receiveNow(fd: number, into: Uint8Array): number | 'overrun' | u
   if (errno === 'ENOBUFS') return 'overrun';
   if (errno === 'EINTR') return receiveNow(fd, into);
   throw errnoError(koffi.errno(), 'recv');
+}
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+/** sigset_t of glibc: 1024 bits. */
+const EVERY_SIGNAL = Buffer.alloc(128, 0xff);
+
+/** Runs `body` while no signal interrupts a system call of this thread: for code of others that does not expect EINTR. */
+export function withoutSignals<T>(body: () => T): T {
+  const before = Buffer.alloc(EVERY_SIGNAL.length);
+  native.sigmask(SIG_BLOCK, EVERY_SIGNAL, before);
+  try {
+    return body();
+  } finally {
+    native.sigmask(SIG_SETMASK, before, null);
+  }
 }
 
 /** The process gets SIGIO whenever something comes (fcntl(2)). */

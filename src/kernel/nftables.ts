@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import koffi, { type TypeObject } from 'koffi';
 import { KernelError } from './kernel.ts';
-import { setCloseOnExec } from './libc.ts';
+import { setCloseOnExec, withoutSignals } from './libc.ts';
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
 const NFT_CTX_OUTPUT_STATELESS = 1 << 2;
@@ -93,7 +93,8 @@ export class Nftables {
 
   #run(commands: string, flags: number): string {
     this.#library.setOutputFlags(this.#context, flags);
-    const result = this.#library.run(this.#context, commands);
+    // It waits by select(2), which a signal ends, after the kernel has done what it was told.
+    const result = withoutSignals(() => this.#library.run(this.#context, commands));
     // Both buffers are emptied by being read.
     const output = this.#library.output(this.#context);
     const words = this.#library.error(this.#context);

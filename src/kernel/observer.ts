@@ -50,7 +50,8 @@ function observeTable(parts: KernelParts): readonly Resource[] {
 
 function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly Resource[] {
   const links = parts.routes.links();
-  const ours = links.filter((link) => link.alias === MARK);
+  // What is on its way out is none of ours any more.
+  const ours = links.filter((link) => link.alias === MARK && !/^gone\d+$/.test(link.name));
   const names = new Map(links.map((link) => [link.index, link.name]));
   const inside = netns.flatMap((path) => observeInside(parts, path));
   const macvlans = inside

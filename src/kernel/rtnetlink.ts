@@ -273,6 +273,19 @@ export class RouteSocket {
     return new Set(found);
   }
 
+  /**
+   * Takes a link out of sight and has it deleted by another thread: for a bridge, whose end holds the kernel's lock of
+   * all links for 20 ms (br_multicast_dev_del, rcu_barrier). Until then it is down, without addresses, and called `gone`
+   * and its index. @throws KernelError ENODEV when it is gone already
+   */
+  deleteLinkLater(name: string): void {
+    const { index } = this.link(name);
+    this.changeLink({ index, name }, [], false);
+    for (const address of this.addresses()) if (address.link === index) this.deleteAddress(index, address);
+    this.changeLink({ index, name }, [attribute(IFLA.IFNAME, text(`gone${index}`))]);
+    void new NetlinkSocket(NETLINK_ROUTE).requestAside(RTM.DELLINK, [linkHeader(index)]);
+  }
+
   #isAbsent(name: string, index: number): boolean {
     try {
       return this.link(name).index !== index;

@@ -175,10 +175,10 @@ test('connections of an address that is gone are forgotten, and only those', asy
   const other = await serve(host, '127.0.0.1', 81);
   assert.equal(await call(host, '127.0.0.1', 81), '127.0.0.1');
   other.close();
-  assert.equal(await forget(touches(parseIp('10.88.0.77'))), 0);
-  assert.ok((await forget(touches(parseIp('10.88.0.2')))) > 0);
-  assert.equal(await forget(touches(parseIp('10.88.0.2'))), 0);
-  assert.ok((await forget(touches(parseIp('127.0.0.1')))) > 0);
+  assert.equal(await forget([touches(parseIp('10.88.0.77'))]), 0);
+  assert.ok((await forget([touches(parseIp('10.88.0.2'))])) > 0);
+  assert.equal(await forget([touches(parseIp('10.88.0.2'))]), 0);
+  assert.ok((await forget([touches(parseIp('127.0.0.1'))])) > 0);
   kernel.forgetConnections(parseIp('10.88.0.2'));
   kernel.forgetPublished('udp', { first: 6000, last: 6000 }, parseIp('10.88.0.2'));
   server.close();

@@ -19,6 +19,8 @@ const FIRST_DELAY_MS = 50;
 /** Where somebody undoes it again and again, the engine does not fight at full speed. */
 const LONGEST_DELAY_MS = 1000;
 const CALM_MS = 10_000;
+/** Healings within that time that are nobody's insistence. */
+const PATIENCE = 5;
 
 /** Puts right what others do to the engine's network, soon after the kernel tells of it, and names who stands in the way. */
 export class Healer {
@@ -93,7 +95,8 @@ export class Healer {
   #delay(): number {
     const since = Date.now() - CALM_MS;
     this.#healings = this.#healings.filter((time) => time > since);
-    return Math.min(FIRST_DELAY_MS * 2 ** this.#healings.length, LONGEST_DELAY_MS);
+    const beyond = Math.max(0, this.#healings.length - PATIENCE);
+    return Math.min(FIRST_DELAY_MS * 2 ** beyond, LONGEST_DELAY_MS);
   }
 
   #act(): void {

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { addressesOf, type Endpoint } from '../../model/network.ts';
 import type { NetworkConfig } from '../config.ts';
@@ -67,12 +67,16 @@ function parseExtraHost(text: string, hostGateways: readonly string[]): readonly
   return addresses.map((each) => ({ address: each, names: [name] }));
 }
 
-/** In place: a running container has this very inode mounted. */
+/**
+ * In place: a running container has this very inode mounted. Cut to its length after the writing: ext4 puts a file that
+ * was ever cut to nothing on disk when it is closed (auto_da_alloc, ext4(5)), and the next cut waits for that.
+ */
 function write(path: string, text: string): void {
-  const fd = openSync(path, 'a+', 0o644);
+  const bytes = Buffer.from(text);
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
   try {
-    ftruncateSync(fd);
-    writeSync(fd, text);
+    writeSync(fd, bytes, 0, bytes.length, 0);
+    ftruncateSync(fd, bytes.length);
   } finally {
     closeSync(fd);
   }
