@@ -4,6 +4,7 @@ import { type Ip, ipFromBytes, isIpv4 } from '../model/address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { formatReply, parseQuery, peekReply, type Query, RCODE, type Reply } from './message.ts';
 import type { NameTable } from './name-table.ts';
+import { ofType, readPlainQuestion, writePlainAnswer } from './quick-answer.ts';
 import type { Upstreams } from './upstream.ts';
 
 /** What a sandbox may know. */
@@ -68,12 +69,25 @@ export class Resolver {
 
   /** @returns the answer in wire form, at once where it is ours to give: most questions are, and a promise costs them */
   answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | Promise<Buffer> | undefined {
+    const quick = this.#quickAnswer(bytes, view, transport);
+    if (quick !== undefined) return quick;
     const query = parseQuery(bytes);
     if (query === undefined) return undefined;
     const limit = transport === 'udp' ? query.udpBytes : 65_535;
     const local = this.local(query, view);
     if (local !== undefined) return formatReply(query, local, limit);
     return this.#forward(bytes, query, view, transport, limit);
+  }
+
+  /** What nearly all ask: A or AAAA of a name of ours. Everything else takes the long way. */
+  #quickAnswer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | undefined {
+    const question = readPlainQuestion(bytes);
+    if (question === undefined) return undefined;
+    const addresses = this.#addresses(question.name, view);
+    if (addresses.length === 0) return undefined;
+    const limit = transport === 'udp' ? question.udpBytes : 65_535;
+    const answers = rotated(ofType(addresses, question.type));
+    return writePlainAnswer(bytes, question, answers, LOCAL_TTL_SECONDS, limit);
   }
 
   async #forward(

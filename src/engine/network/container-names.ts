@@ -26,6 +26,12 @@ export function hasNames(network: Network | undefined): network is AddressedNetw
   return isAddressed(network) && network.name !== 'bridge';
 }
 
+/** What a sandbox may know, but for who is asked outside. */
+interface Seen {
+  readonly wayOut: boolean;
+  readonly view: Omit<View, 'upstreams'>;
+}
+
 /** Which names each container of this host knows, and the name service in its sandbox. */
 export class ContainerNames {
   readonly #kernel: Kernel;
@@ -36,6 +42,8 @@ export class ContainerNames {
   /** By container: `--dns` servers, asked from its own namespace. */
   readonly #given = new Map<string, readonly string[]>();
   readonly #own = new Map<string, Upstreams>();
+  /** By a sandbox's endpoints: any change of them is another list (SandboxTable). */
+  readonly #seen = new WeakMap<readonly EndpointRecord[], Seen>();
 
   constructor(kernel: Kernel, registry: NetworkRegistry, table: SandboxTable, log: Logger) {
     this.#kernel = kernel;
@@ -101,16 +109,26 @@ export class ContainerNames {
 
   #view(sandbox: Sandbox): View {
     const endpoints = this.#table.endpoints(sandbox.id);
+    let seen = this.#seen.get(endpoints);
+    if (seen === undefined) {
+      seen = this.#look(endpoints);
+      this.#seen.set(endpoints, seen);
+    }
+    return { ...seen.view, upstreams: seen.wayOut ? this.#upstreams(sandbox) : undefined };
+  }
+
+  #look(endpoints: readonly EndpointRecord[]): Seen {
     const networks = endpoints.map((endpoint) => this.#registry.get(endpoint.networkId)).filter(hasNames);
-    const wayOut = endpoints.some((endpoint) =>
-      addressesOf(endpoint).some(({ gateway }) => gateway !== undefined),
-    );
     const [first] = networks;
     return {
-      networkIds: networks.map((network) => network.id),
-      links: linksOf(endpoints),
-      gateways: first === undefined ? [] : familiesOf(first).map(({ gateway }) => gateway.address),
-      upstreams: wayOut ? this.#upstreams(sandbox) : undefined,
+      wayOut: endpoints.some((endpoint) =>
+        addressesOf(endpoint).some(({ gateway }) => gateway !== undefined),
+      ),
+      view: {
+        networkIds: networks.map((network) => network.id),
+        links: linksOf(endpoints),
+        gateways: first === undefined ? [] : familiesOf(first).map(({ gateway }) => gateway.address),
+      },
     };
   }
 
