@@ -13,5 +13,7 @@ bash "$ROOT/test/images/build.sh" "$GANGWAY_TEST_CACHE" || fail 'The test images
 done_ 'test images' "busybox, apache, mysql:5.7 in $GANGWAY_TEST_CACHE"
 bash "$ROOT/setup/compose-plugin.sh" "$GANGWAY_TEST_CACHE"
 done_ 'Docker Compose' "$("$GANGWAY_TEST_CACHE/docker-compose" version --short)"
+bash "$ROOT/setup/etcd.sh" "$GANGWAY_TEST_CACHE"
+done_ 'etcd' "$("$GANGWAY_TEST_CACHE/etcd" --version | sed -n 's/^etcd Version: //p')"
 echo
 cd "$ROOT" && exec npm run -s check

@@ -85,12 +85,12 @@ export function networkRoutes(
   });
 
   app.post('/networks/create', async (request, reply) => {
-    const network = networks.create(request.body);
+    const network = await networks.create(request.body);
     return reply.code(201).send({ Id: network.id, Warning: '' });
   });
 
   app.delete('/networks/:id', async (request, reply) => {
-    networks.remove(pathId(request));
+    await networks.remove(pathId(request));
     return reply.code(204).send();
   });
 
@@ -103,7 +103,7 @@ export function networkRoutes(
         continue;
       if (!labelsMatch(filters, network.labels) || !until.every((time) => Date.parse(network.created) < time))
         continue;
-      networks.remove(network.id);
+      await networks.remove(network.id);
       deleted.push(network.name);
     }
     networks.publishPrune();

@@ -18,6 +18,7 @@ import {
   prefixOf,
 } from '../model/address.ts';
 import { EngineError, invalid } from '../model/errors.ts';
+import { clusterConfig } from './cluster-options.ts';
 import { readConfigFile } from './file.ts';
 import type { RawConfig } from './flags.ts';
 import { OPTIONS } from './option.ts';
@@ -254,6 +255,11 @@ function build(raw: RawConfig): DaemonConfig {
   if (logDriver !== 'json-file' && logDriver !== 'none') {
     throw new ConfigError(`log driver "${logDriver}" is not implemented by Gangway yet (json-file, none)`);
   }
+  const cluster = clusterConfig(
+    read.text('cluster-store'),
+    read.text('cluster-advertise'),
+    read.record<string>('cluster-store-opts'),
+  );
   return {
     hosts: hosts.length > 0 ? [...new Set(hosts)] : ['unix:///run/gangway/docker.sock'],
     dataRoot: resolve(read.text('data-root') ?? '/var/lib/gangway'),
@@ -277,6 +283,7 @@ function build(raw: RawConfig): DaemonConfig {
     defaultUlimits: read.record<values.Ulimit>('default-ulimits'),
     cgroupParent: read.text('cgroup-parent') ?? '',
     proxies: proxies(read),
+    ...(cluster && { cluster }),
     network: network(read),
   };
 }

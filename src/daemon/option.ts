@@ -13,7 +13,7 @@ export type OptionKind =
   | 'pools'
   | 'driver-opts'
   | 'object';
-export type OptionGroup = 'Daemon' | 'API' | 'Default network' | 'Containers' | 'Images';
+export type OptionGroup = 'Daemon' | 'API' | 'Default network' | 'Cluster' | 'Containers' | 'Images';
 
 interface OptionBase {
   /** The key in `daemon.json`; for `flagOnly` options just their name. */
@@ -191,6 +191,22 @@ export const OPTIONS: readonly Option[] = [
   honoured('Default network', 'iptables', 'bool', 'false: no firewall rules of ours (default true)'),
   honoured('Default network', 'ip6tables', 'bool', 'false: none for IPv6 (default true)'),
   honoured('Default network', 'allow-direct-routing', 'bool', "let others use a container's own address"),
+  honoured('Cluster', 'cluster-store', 'string', 'etcd://H1:2379,H2:2379[/prefix], for overlay networks', {
+    placeholder: 'url',
+  }),
+  honoured('Cluster', 'cluster-advertise', 'string', 'interface or address that other hosts reach', {
+    placeholder: 'if|ip',
+  }),
+  honoured(
+    'Cluster',
+    'cluster-store-opts',
+    'map',
+    'kv.cacertfile, kv.certfile, kv.keyfile, kv.user, kv.password',
+    {
+      flag: 'cluster-store-opt',
+      placeholder: 'key=value',
+    },
+  ),
   honoured('Default network', 'bridge-accept-fwmark', 'string', 'packets with this mark are let through', {
     placeholder: 'mark/mask',
   }),

@@ -1,3 +1,4 @@
+import type { ClusterStoreConfig } from '../cluster/cluster-store.ts';
 import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Prefix } from '../model/address.ts';
 import type { FirewallMark } from '../plan/rule.ts';
 
@@ -35,7 +36,15 @@ export interface DaemonConfig {
   readonly cgroupParent: string;
   /** The daemon's own way out, for pulls and pushes. */
   readonly proxies: { readonly http?: string; readonly https?: string; readonly no?: string };
+  readonly cluster?: ClusterConfig;
   readonly network: NetworkConfig;
+}
+
+/** `--cluster-store` and what belongs to it. */
+export interface ClusterConfig {
+  readonly store: ClusterStoreConfig;
+  /** `--cluster-advertise`: an interface, or an address of this host. */
+  readonly advertise: string;
 }
 
 export interface NetworkConfig {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { setGlobalProxyFromEnv } from 'node:http';
 import type { Logger } from 'pino';
@@ -10,9 +9,9 @@ import { lockRoot } from '../daemon/root-lock.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
 import { containerdVersion } from '../runtime/containerd-version.ts';
 import type { DaemonConfig } from './config.ts';
+import { daemonId } from './daemon-id.ts';
 import { diskUsage } from './disk-usage.ts';
 import { makeParts } from './parts.ts';
-import type { Store } from './store.ts';
 
 /** A running daemon. */
 export interface Daemon {
@@ -42,15 +41,6 @@ function makeRoots(config: DaemonConfig): void {
     // Others may pass to what is made for them (a socket), and list nothing.
     chmodSync(root, 0o711);
   }
-}
-
-function daemonId(store: Store): string {
-  const collection = store.collection<{ readonly id: string }>('daemon');
-  const known = collection.get('id');
-  if (known !== undefined) return known.id;
-  const id = randomUUID();
-  collection.put('id', { id });
-  return id;
 }
 
 /** The first call asks, later ones get its answer. */

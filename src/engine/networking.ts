@@ -55,6 +55,8 @@ export interface Networking {
   /** The container's network namespace, made when absent (it may exist from before a restart of the daemon). */
   openSandbox(containerId: string): Sandbox;
   sandboxPath(containerId: string): NetnsPath | undefined;
+  /** What has to be asked of other hosts before these networks are attached. @throws EngineError */
+  prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void>;
   /** @throws EngineError: port is already allocated, no free address, not connectable… */
   attach(request: AttachRequest): Endpoint;
   /** Removes one endpoint. @throws EngineError when the container is not connected to that network */

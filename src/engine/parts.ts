@@ -8,6 +8,7 @@ import { ImageStore } from '../runtime/image/image-store.ts';
 import { probeHostFeatures } from '../runtime/spec/host-features.ts';
 import { FifoKeeper } from '../runtime/stream/fifo-keeper.ts';
 import { ContainerdTasks } from '../runtime/task/containerd-tasks.ts';
+import { makeCluster } from './cluster-node.ts';
 import type { DaemonConfig } from './config.ts';
 import { Containers } from './container/containers.ts';
 import { HealthMonitors } from './container/health-monitor.ts';
@@ -74,7 +75,8 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   const images = new ImageStore({ config, log, events, address, users });
   undo(() => images.close());
   await images.load();
-  const networking = new Networks({ config, log, store, events, kernel });
+  const cluster = config.cluster && makeCluster(config.cluster, { store, kernel, log });
+  const networking = new Networks({ config, log, store, events, kernel, ...(cluster && { cluster }) });
   undo(() => networking.close());
   const fifoKeeper = new FifoKeeper(join(config.execRoot, 'fifo-keeper'), log);
   undo(() => fifoKeeper.release());

@@ -95,6 +95,10 @@ export class FakeKernel implements Kernel {
     return { up: true, master: link.kind === 'veth' && this.resources.has(`link ${link.bridge}`) ? 1 : 0 };
   }
 
+  addressesOf(name: string): readonly Ip[] | undefined {
+    return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return this.chains;
   }

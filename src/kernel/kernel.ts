@@ -26,6 +26,8 @@ export interface Kernel {
   watch(listener: (event: KernelEvent) => void): () => void;
   /** A link of this namespace; undefined when there is none. */
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
+  /** Addresses of an interface; undefined when there is none of that name. */
+  addressesOf(name: string): readonly Ip[] | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
   /** Facts of the host that planning needs. */

@@ -89,6 +89,17 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  addressesOf(name: string): readonly Ip[] | undefined {
+    const { routes } = this.#parts;
+    try {
+      const { index } = routes.link(name);
+      return routes.addresses().flatMap(({ link, address }) => (link === index ? [address] : []));
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw error;
+    }
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
   }

@@ -89,8 +89,29 @@ export interface MacvlanNetwork extends NetworkBase {
   };
 }
 
+/** One network over many hosts; what all hosts agree on is in the cluster store. */
+export interface OverlayNetwork extends NetworkBase {
+  readonly driver: 'overlay';
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly ipv4?: Addressing<Ipv4>;
+  readonly ipv6?: Addressing<Ipv6>;
+  readonly configFrom?: string;
+  readonly overlay: {
+    /** VXLAN network identifier, 24 bits. */
+    readonly vni: number;
+    readonly bridge: IfName;
+    readonly vxlan: IfName;
+    /** Absent: what the uplink leaves. */
+    readonly mtu?: number;
+  };
+}
+
 /** Networks that containers have addresses on. */
-export type AddressedNetwork = BridgeNetwork | MacvlanNetwork;
+export type AddressedNetwork = BridgeNetwork | MacvlanNetwork | OverlayNetwork;
+
+/** The bridge network by which containers on overlay networks reach the outside, and are published. */
+export const GATEWAY_NETWORK = 'docker_gwbridge';
 
 export interface HostNetwork extends NetworkBase {
   readonly driver: 'host';
@@ -147,7 +168,7 @@ export interface Endpoint {
 }
 
 export function isAddressed(network: Network | undefined): network is AddressedNetwork {
-  return network?.driver === 'bridge' || network?.driver === 'macvlan';
+  return network?.driver === 'bridge' || network?.driver === 'macvlan' || network?.driver === 'overlay';
 }
 
 /** The addresses an endpoint has, IPv4 first. */

@@ -18,8 +18,14 @@ export class AddressPool<A extends Ip = Ip> {
   /**
    * @param range dynamic addresses come from here (`--ip-range`); the whole subnet when absent
    * @param reserved never given: the gateway, `--aux-address`
+   * @param hosts `all`: no address of the subnet is special
    */
-  constructor(subnet: Prefix<A>, range: Prefix<A> | undefined, reserved: readonly A[]) {
+  constructor(
+    subnet: Prefix<A>,
+    range: Prefix<A> | undefined,
+    reserved: readonly A[],
+    hosts: 'usual' | 'all' = 'usual',
+  ) {
     const bits = bitsOf(subnet.address);
     const size = (length: number): bigint => 1n << BigInt(bits - length);
     const inside = range ?? subnet;
@@ -28,7 +34,7 @@ export class AddressPool<A extends Ip = Ip> {
     const network = ipToBigInt(subnet.address);
     // RFC 3021, RFC 6164: of two addresses neither is special. IPv6 has no broadcast, its first is the routers' anycast
     // address (RFC 4291 §2.6.1).
-    const wide = subnet.length < bits - 1;
+    const wide = hosts === 'usual' && subnet.length < bits - 1;
     const broadcast = network + size(subnet.length) - 1n;
     this.#subnet = subnet;
     this.#first = wide && base === network ? base + 1n : base;

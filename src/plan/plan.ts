@@ -21,6 +21,7 @@ import {
 } from '../model/network.ts';
 import type { OpenPort, PortRange, PublishedPort } from '../model/port.ts';
 import { rulesetResource } from './nft-text.ts';
+import { type OverlayFacts, overlayMtu } from './overlay.ts';
 import type {
   ElementResource,
   HostPortResource,
@@ -46,6 +47,8 @@ export interface PlanFacts {
   readonly directRouting: boolean;
   /** `--bridge-accept-fwmark` */
   readonly acceptMark?: FirewallMark;
+  /** Of a host in a cluster. */
+  readonly overlay?: OverlayFacts;
 }
 
 export const ALL_TABLES: ReadonlySet<TableFamily> = new Set(['ip', 'ip6', 'bridge']);
@@ -130,6 +133,18 @@ export function planEndpoint(
   }
   const { hostIfName } = endpoint;
   if (hostIfName === undefined) throw new Error(`endpoint ${endpoint.id} has no port of the bridge`);
+  if (network.driver === 'overlay') {
+    if (facts.overlay === undefined) return [];
+    const { bridge } = network.overlay;
+    const veth = {
+      kind: 'veth',
+      hostIfName,
+      bridge,
+      mtu: overlayMtu(network, facts.overlay),
+      ...inner,
+    } as const;
+    return permitted([veth, ...planIdentity(hostIfName, endpoint, siblings)], facts);
+  }
   const { bridge } = network;
   return permitted(
     [

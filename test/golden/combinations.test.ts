@@ -112,6 +112,7 @@ function planned(mode: GatewayMode, of: Combination): readonly Resource[] {
   const { networks, kernel, facts } = engine;
   const known = new Set(kernel.resources.keys());
   const network = networks.create(createBody(mode, of));
+  if (network instanceof Promise) throw new Error('a bridge network is made at once');
   const endpoint = networks.attach({
     containerId: 'web',
     containerName: 'web',

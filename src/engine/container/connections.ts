@@ -40,6 +40,7 @@ export class ContainerConnections {
       const connected = containers.update(id, { networks: { ...before, [network.name]: settings } });
       if (!isRunning(connected)) return;
       try {
+        await containers.platform.networking.prepare({ [network.name]: settings });
         this.#lifecycle.network.attach(connected, network.name);
       } catch (error) {
         containers.update(id, { networks: before });

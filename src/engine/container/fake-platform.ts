@@ -116,6 +116,7 @@ export function fakeEngine(t: TestContext) {
       },
       closeSandbox: (id: string) => void sandboxes.delete(id),
       list: () => [],
+      prepare: async () => {},
       forget: () => {},
       watch: () => {},
       warnings: () => [],

@@ -74,6 +74,7 @@ export class Lifecycle {
     const container = this.containers.get(id);
     this.containers.volumes.tellMounted(id, container.mounts);
     try {
+      await this.#platform.networking.prepare(container.networks);
       const attached = this.network.open(container);
       const rootfs = await images.rootfsMounts(id);
       await copyUp(this.containers, container, rootfs);

@@ -1,7 +1,17 @@
-import { FAMILIES, type Family, type Ip, type Ipv4, type Ipv6 } from '../../model/address.ts';
+import {
+  FAMILIES,
+  type Family,
+  familyOf,
+  type Ip,
+  type Ipv4,
+  type Ipv6,
+  type Prefix,
+} from '../../model/address.ts';
 import { forbidden, invalid, system } from '../../model/errors.ts';
 import type { AddressedNetwork, Addressing, EndpointAddress } from '../../model/network.ts';
+import { BlockPool } from '../../plan/block-pool.ts';
 import { AddressPool } from '../../plan/ipam.ts';
+import { edgeAddresses } from '../../plan/subnet-pool.ts';
 import type { Collection, Store } from '../store.ts';
 
 /** An endpoint's addresses. */
@@ -10,7 +20,8 @@ export interface Addresses {
   readonly ipv6?: EndpointAddress<Ipv6>;
 }
 
-type Pools = Partial<Record<Family, AddressPool>>;
+type Pool = Pick<AddressPool, 'allocate' | 'take' | 'keep' | 'unkeep' | 'release'>;
+type Pools = Partial<Record<Family, Pool>>;
 /** What a container had last, by network. */
 type Lease = Readonly<Record<string, Partial<Record<Family, Ip>>>>;
 
@@ -28,16 +39,29 @@ export class AddressBook {
     for (const { containerId, lease } of this.#records.all()) this.#leases.set(containerId, lease);
   }
 
-  open(network: AddressedNetwork): void {
+  /** @param blocks of an overlay network: those that are this host's */
+  open(network: AddressedNetwork, blocks: readonly Prefix[] = []): void {
     const pools: Pools = {};
     for (const family of FAMILIES) {
       const addressing = network[family];
-      if (addressing !== undefined) pools[family] = poolOf(addressing);
+      if (addressing !== undefined) pools[family] = poolOf(network, addressing);
     }
     this.#pools.set(network.id, pools);
+    for (const block of blocks) this.addBlock(network.id, block);
     for (const lease of this.#leases.values()) {
       for (const [pool, address] of this.#leased(lease, network.id)) pool.keep(address);
     }
+  }
+
+  addBlock(networkId: string, block: Prefix): void {
+    const pool = this.#pools.get(networkId)?.[familyOf(block.address)];
+    if (pool instanceof BlockPool) pool.add(block);
+  }
+
+  /** Whether the next address can be given without asking the cluster. */
+  hasFree(networkId: string): boolean {
+    const pool = this.#pools.get(networkId)?.ipv4;
+    return !(pool instanceof BlockPool) || pool.hasFree();
   }
 
   close(networkId: string): void {
@@ -117,7 +141,7 @@ export class AddressBook {
     this.#records.put(containerId, { containerId, lease });
   }
 
-  #leased(lease: Lease, networkId: string): readonly (readonly [AddressPool, Ip])[] {
+  #leased(lease: Lease, networkId: string): readonly (readonly [Pool, Ip])[] {
     const pools = this.#pools.get(networkId);
     const of = lease[networkId];
     return FAMILIES.flatMap((family) => {
@@ -126,7 +150,7 @@ export class AddressBook {
     });
   }
 
-  #pairs(networkId: string, addresses: Addresses): readonly (readonly [AddressPool, Ip])[] {
+  #pairs(networkId: string, addresses: Addresses): readonly (readonly [Pool, Ip])[] {
     const pools = this.#pools.get(networkId);
     return FAMILIES.flatMap((family) => {
       const [pool, address] = [pools?.[family], addresses[family]?.address];
@@ -135,18 +159,21 @@ export class AddressBook {
   }
 }
 
-function poolOf(addressing: Addressing): AddressPool {
+function poolOf(network: AddressedNetwork, addressing: Addressing): Pool {
   const { subnet, ipRange, gateway, auxAddresses, defaultGateway } = addressing;
-  return new AddressPool<Ip>(subnet, ipRange, [
+  const reserved: readonly Ip[] = [
     gateway.address,
     ...Object.values(auxAddresses),
     ...(defaultGateway ? [defaultGateway] : []),
-  ]);
+  ];
+  return network.driver === 'overlay'
+    ? new BlockPool(subnet, [...reserved, ...edgeAddresses(subnet)])
+    : new AddressPool<Ip>(subnet, ipRange, reserved);
 }
 
 function takeOne(
   network: AddressedNetwork,
-  pool: AddressPool,
+  pool: Pool,
   family: Family,
   wanted: Ip | undefined,
   before: Ip | undefined,

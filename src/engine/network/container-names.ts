@@ -10,10 +10,13 @@ import {
   type AddressedNetwork,
   addressesOf,
   familiesOf,
+  GATEWAY_NETWORK,
   isAddressed,
   type Network,
+  type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
+import type { RemoteEndpoint } from '../../model/overlay.ts';
 import { hostResolvConf } from './host-resolv-conf.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { SandboxTable } from './sandbox-table.ts';
@@ -23,7 +26,7 @@ const PORT = 53;
 
 /** Names are found on networks of the user's; the default bridge has none, as in Docker. */
 export function hasNames(network: Network | undefined): network is AddressedNetwork {
-  return isAddressed(network) && network.name !== 'bridge';
+  return isAddressed(network) && network.name !== 'bridge' && network.name !== GATEWAY_NETWORK;
 }
 
 /** What a sandbox may know, but for who is asked outside. */
@@ -63,6 +66,21 @@ export class ContainerNames {
 
   remove(endpoint: EndpointRecord): void {
     this.#service.names.remove(endpoint.id);
+  }
+
+  /** A container of another host is called by its names, as one of ours. */
+  addRemote(remote: RemoteEndpoint, network: OverlayNetwork): void {
+    this.#service.names.add({
+      endpointId: remote.id,
+      networkId: network.id,
+      networkName: network.name,
+      addresses: [remote.ipv4, remote.ipv6].filter((address) => address !== undefined),
+      names: remote.names,
+    });
+  }
+
+  removeRemote(endpointId: string): void {
+    this.#service.names.remove(endpointId);
   }
 
   /** Whether the container's resolv.conf names our name server. */

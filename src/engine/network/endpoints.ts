@@ -37,6 +37,8 @@ export interface EndpointsOptions {
   readonly table: SandboxTable;
   readonly names: ContainerNames;
   readonly facts: PlanFacts;
+  /** An endpoint is gone. */
+  readonly onGone: (endpoint: EndpointRecord) => void;
 }
 
 /** After the connection, and each after the one before; dockerd's are three, a second apart. */
@@ -54,6 +56,7 @@ export class Endpoints {
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #facts: PlanFacts;
+  readonly #onGone: EndpointsOptions['onGone'];
   readonly #ports: PortAllocator;
 
   constructor(options: EndpointsOptions) {
@@ -64,6 +67,7 @@ export class Endpoints {
     this.#table = options.table;
     this.#names = options.names;
     this.#facts = options.facts;
+    this.#onGone = options.onGone;
     this.#ports = new PortAllocator(options.kernel.host().ephemeralPorts);
     for (const endpoint of this.#table.allEndpoints()) {
       this.#registry.adoptAddresses(endpoint);
@@ -124,7 +128,7 @@ export class Endpoints {
         sysctls: Object.fromEntries(
           Object.entries(options.sysctls).map(([name, value]) => [name.replace('IFNAME', ifName), value]),
         ),
-        ...(network.driver === 'bridge' && {
+        ...(network.driver !== 'macvlan' && {
           hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
         }),
         ifName,
@@ -304,6 +308,7 @@ export class Endpoints {
       this.#names.remove(endpoint);
       this.#registry.releaseAddresses(endpoint.networkId, endpoint);
       for (const { address } of addressesOf(endpoint)) this.#kernel.forgetConnections(address);
+      this.#onGone(endpoint);
       this.#events.publish('network', 'disconnect', endpoint.networkId, {
         container: endpoint.containerId,
         name: network?.name ?? '',
@@ -341,6 +346,11 @@ function chooseIfName(
     if (taken.has(wanted)) throw invalid(`interface name ${wanted} is in use in the container already`);
     return wanted;
   }
-  const { ifPrefix } = network.driver === 'bridge' ? network.bridge : network.macvlan;
+  const ifPrefix =
+    network.driver === 'bridge'
+      ? network.bridge.ifPrefix
+      : network.driver === 'macvlan'
+        ? network.macvlan.ifPrefix
+        : 'eth';
   for (let i = 0; ; i++) if (!taken.has(`${ifPrefix}${i}`)) return `${ifPrefix}${i}` as IfName;
 }

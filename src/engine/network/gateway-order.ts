@@ -3,6 +3,7 @@ import { type Family, familyOf } from '../../model/address.ts';
 import {
   type AddressedNetwork,
   type EndpointAddress,
+  GATEWAY_NETWORK,
   isAddressed,
   type Network,
 } from '../../model/network.ts';
@@ -16,11 +17,13 @@ export interface Candidate {
 
 /**
  * Whether `a` carries the default route and the published ports of its sandbox rather than `b`: the higher
- * `gw-priority`, then the one with both families, then the network's name (moby libnetwork/sandbox.go, `Endpoint.Less`).
+ * `gw-priority`, then any but the gateway network, then the one with both families, then the network's name (moby libnetwork/sandbox.go, `Endpoint.Less`).
  */
 export function goesBefore(a: Candidate, b: Candidate): boolean {
   const priority = (of: Candidate): number => of.endpoint.settings.GwPriority ?? 0;
   if (priority(a) !== priority(b)) return priority(a) > priority(b);
+  const last = ({ network }: Candidate): boolean => network.name === GATEWAY_NETWORK;
+  if (last(a) !== last(b)) return last(b);
   const dual = ({ network }: Candidate): boolean =>
     isAddressed(network) && network.ipv4 !== undefined && network.ipv6 !== undefined;
   if (dual(a) !== dual(b)) return dual(a);
@@ -42,7 +45,8 @@ export function bestGateway<T extends Candidate>(candidates: readonly T[], famil
 }
 
 function canCarry(network: Network, family: Family): boolean {
-  if (!isAddressed(network) || network.internal) return false;
+  // An overlay leads to other hosts, not out.
+  if (!isAddressed(network) || network.internal || network.driver === 'overlay') return false;
   const addressing = network[family];
   return addressing !== undefined && addressing.gatewayMode !== 'isolated';
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type HostFacts, type Kernel, KernelError } from '../../kernel/kernel.ts';
 import {
   ANY_IPV4,
@@ -5,8 +6,10 @@ import {
   familyOf,
   type IfName,
   type Ip,
+  type Ipv4,
   overlaps,
   type Prefix,
+  parsePrefix,
 } from '../../model/address.ts';
 import { errors, forbidden, invalid, notFound, system } from '../../model/errors.ts';
 import {
@@ -19,7 +22,9 @@ import {
   isAddressed,
   type MacvlanNetwork,
   type Network,
+  type OverlayNetwork,
 } from '../../model/network.ts';
+import type { OverlaySpec } from '../../model/overlay.ts';
 import { creations, deletions } from '../../plan/diff.ts';
 import { type PlanFacts, planNetwork } from '../../plan/plan.ts';
 import {
@@ -36,7 +41,12 @@ import type { BridgeWish } from './bridge-options.ts';
 import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './default-networks.ts';
 import { hostId } from './host-id.ts';
 import { type AddressingWish, checkReserved } from './ipam-request.ts';
-import type { BridgeNetworkWish, ConfigWish, MacvlanNetworkWish, NetworkWish } from './network-request.ts';
+import type {
+  BridgeNetworkWish,
+  ConfigWish,
+  MacvlanNetworkWish,
+  OverlayNetworkWish,
+} from './network-request.ts';
 import { upgradeNetwork } from './upgrade.ts';
 
 /** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
@@ -51,9 +61,18 @@ export class NetworkRegistry {
   readonly #facts: PlanFacts;
   readonly #sources: readonly SubnetSource[];
   readonly #forward: boolean;
+  readonly #blocks: (networkId: string) => readonly Prefix[];
 
   /** Reads what is stored and makes the predefined networks as the daemon's options want them. @throws EngineError */
-  constructor(config: NetworkConfig, store: Store, kernel: Kernel, facts: PlanFacts) {
+  /** @param blocks of an overlay network: those that are this host's */
+  constructor(
+    config: NetworkConfig,
+    store: Store,
+    kernel: Kernel,
+    facts: PlanFacts,
+    blocks: (networkId: string) => readonly Prefix[] = () => [],
+  ) {
+    this.#blocks = blocks;
     this.#kernel = kernel;
     this.#facts = facts;
     this.#addresses = new AddressBook(store);
@@ -123,7 +142,7 @@ export class NetworkRegistry {
   }
 
   /** Into the store, then into the kernel; neither has it after an error. @throws EngineError in Docker's words */
-  create(wish: NetworkWish): AddressedNetwork {
+  create(wish: BridgeNetworkWish | MacvlanNetworkWish): AddressedNetwork {
     if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
     const network = wish.kind === 'bridge' ? this.#bridge(wish) : this.#macvlan(wish);
     this.#records.put(network.id, network);
@@ -180,6 +199,69 @@ export class NetworkRegistry {
     return failures;
   }
 
+  /** The cluster has this network. */
+  putOverlay(spec: OverlaySpec): void {
+    const known = this.#networks.get(spec.id);
+    const network = overlayNetwork(spec);
+    if (isDeepStrictEqual(known, network)) return;
+    this.#records.put(network.id, network);
+    if (known === undefined) this.#remember(network);
+    else this.#networks.set(network.id, network);
+  }
+
+  /** It is gone from the cluster, where nobody could remove it with a container of ours on it. */
+  dropOverlay(id: string): void {
+    const network = this.#networks.get(id);
+    if (network !== undefined) this.#forget(network);
+  }
+
+  /** What an overlay network is to be, beside those there are. @throws EngineError in Docker's words */
+  overlaySpec(wish: OverlayNetworkWish, others: readonly OverlaySpec[], vni: number): OverlaySpec {
+    const taken = others.flatMap(({ ipv4 }) => (ipv4 === undefined ? [] : [ipv4.subnet]));
+    const family = wish.families.ipv4 ?? { auxAddresses: {} };
+    const clash = family.subnet && taken.some((other) => overlaps(other, family.subnet as Prefix));
+    if (clash) throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
+    const subnet = (family.subnet ??
+      chooseSubnet(
+        OVERLAY_SOURCES,
+        [...taken, ...this.#kernel.host().usedPrefixes],
+        ANY_IPV4,
+        family.size,
+      )) as Prefix<Ipv4> | undefined;
+    if (subnet === undefined) throw invalid('all predefined address pools have been fully subnetted');
+    // Other drivers' networks of this host would be in the way of its own containers.
+    if (this.#addressed().some((network) => subnetsOf(network).some((own) => overlaps(own, subnet)))) {
+      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
+    }
+    const gateway = (family.gateway ?? firstAddress(subnet)) as Ipv4;
+    checkReserved(subnet, gateway, family.auxAddresses);
+    return {
+      id: newId(),
+      name: wish.name,
+      created: new Date().toISOString(),
+      labels: wish.labels,
+      options: wish.options,
+      internal: wish.internal,
+      attachable: wish.attachable,
+      vni,
+      ipv4: {
+        subnet,
+        gateway,
+        ...(family.ipRange && { ipRange: family.ipRange as Prefix<Ipv4> }),
+        auxAddresses: family.auxAddresses as Readonly<Record<string, Ipv4>>,
+      },
+      ...(wish.mtu !== undefined && { mtu: wish.mtu }),
+    };
+  }
+
+  addBlock(networkId: string, block: Prefix): void {
+    this.#addresses.addBlock(networkId, block);
+  }
+
+  hasFreeAddress(networkId: string): boolean {
+    return this.#addresses.hasFree(networkId);
+  }
+
   /** Addresses of an endpoint. @throws EngineError in Docker's words */
   takeAddresses(...given: Parameters<AddressBook['take']>): Addresses {
     return this.#addresses.take(...given);
@@ -227,7 +309,12 @@ export class NetworkRegistry {
   }
 
   /** What networks of every driver have. */
-  #common(wish: NetworkWish, id: string, host: HostFacts, given: AddressingOptions) {
+  #common(
+    wish: BridgeNetworkWish | MacvlanNetworkWish,
+    id: string,
+    host: HostFacts,
+    given: AddressingOptions,
+  ) {
     const address = <A extends Ip>(any: A): Addressing<A> | undefined => {
       const family = wish.families[familyOf(any)];
       return family === undefined
@@ -304,7 +391,8 @@ export class NetworkRegistry {
 
   #remember(network: Network): void {
     this.#networks.set(network.id, network);
-    if (isAddressed(network)) this.#addresses.open(network);
+    if (isAddressed(network))
+      this.#addresses.open(network, network.driver === 'overlay' ? this.#blocks(network.id) : []);
   }
 
   #forget(network: Network): void {
@@ -312,6 +400,41 @@ export class NetworkRegistry {
     this.#networks.delete(network.id);
     this.#addresses.close(network.id);
   }
+}
+
+/** Docker's for overlay networks (libnetwork ipamutils). */
+const OVERLAY_SOURCES: readonly SubnetSource[] = [{ base: parsePrefix('10.0.0.0/8'), size: 24 }];
+
+function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
+  const short = spec.id.slice(0, 12);
+  const { ipv4 } = spec;
+  return {
+    id: spec.id,
+    name: spec.name,
+    created: spec.created,
+    labels: spec.labels,
+    options: spec.options,
+    driver: 'overlay',
+    internal: spec.internal,
+    attachable: spec.attachable,
+    ...(ipv4 && {
+      ipv4: {
+        subnet: ipv4.subnet,
+        gateway: { address: ipv4.gateway, length: ipv4.subnet.length },
+        onBridge: false,
+        ...(ipv4.ipRange && { ipRange: ipv4.ipRange }),
+        auxAddresses: ipv4.auxAddresses,
+        gatewayMode: 'nat',
+        egress: { mode: 'none' },
+      },
+    }),
+    overlay: {
+      vni: spec.vni,
+      bridge: `ov-${short}` as IfName,
+      vxlan: `vx-${short}` as IfName,
+      ...(spec.mtu !== undefined && { mtu: spec.mtu }),
+    },
+  };
 }
 
 /** Of a family that has no pool of the user's, the built-in ones. */

@@ -2,10 +2,11 @@ import { z } from 'zod';
 import type { Family } from '../../model/address.ts';
 import { forbidden, invalid, notFound, notImplemented } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
-import { type BridgeWish, familyOption, parseBridgeOptions } from './bridge-options.ts';
+import { type BridgeWish, familyOption, parseBridgeOptions, parseMtu } from './bridge-options.ts';
 import { type AddressingWish, type IpamConfig, parseIpam } from './ipam-request.ts';
 import { type MacvlanWish, parseMacvlanOptions } from './macvlan-options.ts';
 
+const MTU = 'com.docker.network.driver.mtu';
 const PREDEFINED = new Set(['bridge', 'host', 'none', 'default']);
 
 const map = z.record(z.string(), z.string()).nullish();
@@ -63,7 +64,12 @@ export interface MacvlanNetworkWish extends AddressedWish {
   readonly macvlan: MacvlanWish;
 }
 
-export type NetworkWish = BridgeNetworkWish | MacvlanNetworkWish;
+export interface OverlayNetworkWish extends AddressedWish {
+  readonly kind: 'overlay';
+  readonly mtu?: number;
+}
+
+export type NetworkWish = BridgeNetworkWish | MacvlanNetworkWish | OverlayNetworkWish;
 
 /** A network that others are made from. */
 export interface ConfigWish {
@@ -99,7 +105,7 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
   if (request.Ingress) throw notImplemented('an ingress network');
   const ipamDriver = request.IPAM?.Driver || 'default';
   if (ipamDriver !== 'default') throw notFound(`plugin "${ipamDriver}" not found`);
-  const driver = request.Driver === 'macvlan' ? 'macvlan' : 'bridge';
+  const driver = request.Driver === 'macvlan' || request.Driver === 'overlay' ? request.Driver : 'bridge';
   const options = { ...context.defaultOptions[driver], ...request.Options };
   const internal = request.Internal ?? false;
   const enabled = enabledFamilies(request, options);
@@ -114,6 +120,11 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
     families,
     ...(configFrom && { configFrom }),
   };
+  if (driver === 'overlay') {
+    if (enabled.ipv6) throw notImplemented('IPv6 on an overlay network');
+    const mtu = options[MTU];
+    return { kind: 'overlay', ...wish, ...(mtu !== undefined && { mtu: parseMtu(MTU, mtu) }) };
+  }
   return driver === 'macvlan'
     ? { kind: 'macvlan', ...wish, macvlan: parseMacvlanOptions(options) }
     : { kind: 'bridge', ...wish, bridge: parseBridgeOptions(options, internal) };
@@ -179,10 +190,7 @@ function fromConfig(request: Body, name: string, context: RequestContext): Body 
 }
 
 function checkDriver(driver: string): void {
-  if (driver === 'bridge' || driver === 'macvlan') return;
-  if (driver === 'overlay') {
-    throw notImplemented('an overlay network (it needs the cluster store, which comes later)');
-  }
+  if (driver === 'bridge' || driver === 'macvlan' || driver === 'overlay') return;
   if (driver === 'ipvlan') throw notImplemented(`the network driver ${driver}`);
   if (driver === 'host' || driver === 'null') {
     throw forbidden(`only one instance of "${driver}" network is allowed`);

@@ -1,14 +1,18 @@
 import { join } from 'node:path';
-import type { NetworkSettings } from '@docker/node-sdk';
+import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
+import type { Cluster } from '../../cluster/cluster.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
-import { FAMILIES, type NetnsPath } from '../../model/address.ts';
-import { forbidden, system } from '../../model/errors.ts';
+import { FAMILIES, type NetnsPath, parseIp } from '../../model/address.ts';
+import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
 import {
+  type AddressedNetwork,
   type ConfigNetwork,
   familiesOf,
+  GATEWAY_NETWORK,
   isAddressed,
   type Network,
+  type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
 import { creations, diff } from '../../plan/diff.ts';
@@ -25,7 +29,8 @@ import { Endpoints } from './endpoints.ts';
 import { Healer } from './healer.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
-import { parseNetworkRequest } from './network-request.ts';
+import { type OverlayNetworkWish, parseNetworkRequest } from './network-request.ts';
+import { Overlays } from './overlays.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
 
@@ -35,6 +40,8 @@ export interface NetworksOptions {
   readonly store: Store;
   readonly events: EventBus;
   readonly kernel: Kernel;
+  /** Of a host with `--cluster-store`. */
+  readonly cluster?: Cluster;
 }
 
 /**
@@ -51,6 +58,8 @@ export class Networks implements Networking {
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #endpoints: Endpoints;
+  readonly #cluster: Cluster | undefined;
+  readonly #overlays: Overlays | undefined;
   #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
@@ -59,8 +68,12 @@ export class Networks implements Networking {
     this.#log = log;
     this.#events = events;
     this.#kernel = kernel;
-    this.#facts = planFacts(config.network, kernel);
-    this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts);
+    const { cluster } = options;
+    this.#cluster = cluster;
+    this.#facts = planFacts(config.network, kernel, cluster);
+    this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
+      cluster === undefined ? [] : cluster.blocks.own(id),
+    );
     this.#table = new SandboxTable(store);
     this.#names = new ContainerNames(kernel, this.#registry, this.#table, log);
     this.#endpoints = new Endpoints({
@@ -71,7 +84,19 @@ export class Networks implements Networking {
       table: this.#table,
       names: this.#names,
       facts: this.#facts,
+      onGone: (endpoint) => this.#overlays?.withdraw(endpoint),
     });
+    if (cluster !== undefined && this.#facts.overlay !== undefined) {
+      this.#overlays = new Overlays({
+        cluster,
+        facts: this.#facts.overlay,
+        kernel,
+        log,
+        registry: this.#registry,
+        table: this.#table,
+        names: this.#names,
+      });
+    }
   }
 
   resolve(ref: string): Network {
@@ -83,7 +108,7 @@ export class Networks implements Networking {
   }
 
   /** @param request the body of `POST /networks/create`. @throws EngineError in Docker's words */
-  create(request: unknown): Network {
+  create(request: unknown): Network | Promise<Network> {
     const wish = parseNetworkRequest(request, {
       configNetwork: (name) =>
         this.list().find((network) => network.driver === 'config-only' && network.name === name) as
@@ -91,14 +116,55 @@ export class Networks implements Networking {
           | undefined,
       defaultOptions: this.#config.network.defaultNetworkOpts,
     });
+    if (wish.kind === 'overlay') return this.#createOverlay(wish);
     const network =
       wish.kind === 'config-only' ? this.#registry.createConfig(wish) : this.#registry.create(wish);
     this.#publish('create', network);
     return network;
   }
 
+  /** On all hosts, or on none. */
+  async #createOverlay(wish: OverlayNetworkWish): Promise<Network> {
+    if (this.#cluster === undefined) {
+      throw unavailable(
+        'an overlay network needs a store that all hosts share: start gangwayd with --cluster-store etcd://HOST:2379 and --cluster-advertise INTERFACE',
+      );
+    }
+    if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
+    const spec = await this.#cluster.createNetwork(wish.name, (others, vni) =>
+      this.#registry.overlaySpec(wish, others, vni),
+    );
+    const network = this.resolve(spec.id);
+    this.#publish('create', network);
+    return network;
+  }
+
+  async #removeOverlay(network: OverlayNetwork): Promise<void> {
+    const spec = this.#cluster?.networks().find(({ id }) => id === network.id);
+    if (this.#cluster === undefined || spec === undefined) {
+      throw unavailable(
+        `the cluster store that has network ${network.name} is not configured (--cluster-store)`,
+      );
+    }
+    await this.#cluster.removeNetwork(spec);
+    this.#publish('destroy', network);
+  }
+
+  /** What a start of this container may have to ask the cluster for: a block of addresses, once in a while. */
+  async prepare(networkNames: Readonly<Record<string, EndpointSettings>>): Promise<void> {
+    for (const [name, settings] of Object.entries(networkNames)) {
+      const network = this.list().find((each) => each.name === name || each.id === name);
+      const spec = this.#cluster?.networks().find(({ id }) => id === network?.id);
+      if (this.#cluster === undefined || spec === undefined) continue;
+      const wanted = settings.IPAMConfig?.IPv4Address;
+      if (wanted) await this.#cluster.blocks.claimFor(spec, parseIp(wanted));
+      else if (!this.#registry.hasFreeAddress(spec.id)) await this.#cluster.blocks.claim(spec);
+      for (const block of this.#cluster.blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
+    }
+  }
+
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
-  remove(ref: string): void {
+  remove(ref: string): void | Promise<void> {
     const network = this.resolve(ref);
     if (network.driver === 'config-only') {
       this.#registry.removeConfig(network);
@@ -115,6 +181,7 @@ export class Networks implements Networking {
         `error while removing network: network ${network.name} has active endpoints (${users.join(', ')})`,
       );
     }
+    if (network.driver === 'overlay') return this.#removeOverlay(network);
     for (const failure of this.#registry.remove(network)) {
       this.#log.error({ err: failure, network: network.name }, 'network not wholly removed');
     }
@@ -169,7 +236,43 @@ export class Networks implements Networking {
     }
     const sandbox = this.#table.sandbox(request.containerId);
     if (sandbox === undefined) throw new Error(`container ${request.containerId} has no sandbox`);
+    if (network.driver === 'overlay') return this.#attachOverlay(request, network, sandbox);
     return this.#endpoints.attach(request, network, sandbox);
+  }
+
+  /** By another network of this host it reaches the outside, and is published. */
+  #attachOverlay(request: AttachRequest, network: OverlayNetwork, sandbox: Sandbox): EndpointRecord {
+    const overlays = this.#overlays;
+    if (overlays === undefined) throw unavailable('the daemon has no --cluster-store any more');
+    overlays.carry(network);
+    try {
+      const endpoint = this.#endpoints.attach(request, network, sandbox);
+      const hasWayOut = this.endpoints(request.containerId).some(({ ipv4 }) => ipv4?.gateway !== undefined);
+      if (!network.internal && !hasWayOut) {
+        this.#endpoints.attach({ ...request, settings: {} }, this.#gatewayNetwork(), sandbox);
+      }
+      overlays.publish(endpoint);
+      return endpoint;
+    } catch (error) {
+      const made = this.endpoints(request.containerId).find(({ networkId }) => networkId === network.id);
+      if (made === undefined) overlays.release(network);
+      else this.#endpoints.detach(sandbox, made);
+      throw error;
+    }
+  }
+
+  #gatewayNetwork(): AddressedNetwork {
+    const known = this.list().find(({ name }) => name === GATEWAY_NETWORK);
+    if (isAddressed(known)) return known;
+    const made = this.create({
+      Name: GATEWAY_NETWORK,
+      Options: {
+        'com.docker.network.bridge.name': GATEWAY_NETWORK,
+        'com.docker.network.bridge.enable_icc': 'false',
+      },
+    });
+    if (made instanceof Promise || !isAddressed(made)) throw new Error('the gateway network is a bridge');
+    return made;
   }
 
   detach(containerId: string, networkId: string): void {
@@ -181,6 +284,18 @@ export class Networks implements Networking {
     }
     this.#endpoints.detach(sandbox, endpoint);
     this.#registry.forgetAddresses(containerId, networkId);
+    this.#leaveGateway(containerId, sandbox);
+  }
+
+  /** The gateway network is for containers on an overlay network, and nobody's choice. */
+  #leaveGateway(containerId: string, sandbox: Sandbox): void {
+    const networks = this.endpoints(containerId).map((endpoint) => ({
+      endpoint,
+      network: this.#registry.get(endpoint.networkId),
+    }));
+    if (networks.some(({ network }) => network?.driver === 'overlay')) return;
+    const gateway = networks.find(({ network }) => network?.name === GATEWAY_NETWORK);
+    if (gateway !== undefined) this.#endpoints.detach(sandbox, gateway.endpoint);
   }
 
   forget(containerId: string): void {
@@ -208,7 +323,9 @@ export class Networks implements Networking {
     const { containerId } = request;
     this.serveNames(containerId, request.dns);
     return writeNetworkFiles(request, {
-      endpoints: this.endpoints(containerId),
+      endpoints: this.endpoints(containerId).filter(
+        ({ networkId }) => this.#registry.get(networkId)?.name !== GATEWAY_NETWORK,
+      ),
       config,
       hostGateways: config.hostGatewayIps.length > 0 ? config.hostGatewayIps : own,
       ownNameServer: this.#names.serves(containerId),
@@ -242,14 +359,17 @@ export class Networks implements Networking {
   }
 
   #wanted(): readonly Resource[] {
-    return plan(
-      {
-        networks: this.list(),
-        sandboxes: this.#table.sandboxes(),
-        endpoints: this.#table.allEndpoints(),
-      },
-      this.#facts,
-    );
+    return [
+      ...(this.#overlays?.planned() ?? []),
+      ...plan(
+        {
+          networks: this.list(),
+          sandboxes: this.#table.sandboxes(),
+          endpoints: this.#table.allEndpoints(),
+        },
+        this.#facts,
+      ),
+    ];
   }
 
   #enableForwarding(): void {
@@ -261,6 +381,7 @@ export class Networks implements Networking {
 
   /** From now on, what others change is put right as soon as the kernel tells of it. */
   watch(): void {
+    this.#overlays?.start();
     this.#healer ??= new Healer(this.#kernel, this.#log, {
       wantedLink: (name) => this.#wantedLink(name),
       wantsAddress: (address) =>
@@ -281,6 +402,11 @@ export class Networks implements Networking {
   }
 
   #wantedLink(name: string): 'bridge' | 'port' | undefined {
+    const tunnels = this.#overlays?.planned() ?? [];
+    const own = tunnels.find(
+      (each) => (each.kind === 'bridge' || each.kind === 'vxlan') && each.ifName === name,
+    );
+    if (own !== undefined) return own.kind === 'bridge' ? 'bridge' : 'port';
     if (this.#registry.bridges().some(({ bridge }) => bridge.owned && bridge.ifName === name))
       return 'bridge';
     return this.#table.allEndpoints().some(({ hostIfName }) => hostIfName === name) ? 'port' : undefined;
@@ -299,18 +425,21 @@ export class Networks implements Networking {
   /** Ends the name service; everything in the kernel stays. */
   close(): void {
     this.#healer?.close();
+    this.#cluster?.close();
     this.#names.closeAll();
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel): PlanFacts {
+function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | undefined): PlanFacts {
+  const { bridgeFirewall, uplinkMtu } = kernel.host();
   const tables: readonly TableFamily[] = [
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
   ];
   return {
     tables: new Set(tables),
-    bridgeFirewall: kernel.host().bridgeFirewall,
+    bridgeFirewall,
+    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
     directRouting: config.allowDirectRouting,
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };

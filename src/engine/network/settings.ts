@@ -4,6 +4,7 @@ import {
   type Addressing,
   type Endpoint,
   familiesOf,
+  GATEWAY_NETWORK,
   isAddressed,
   type Network,
   type Sandbox,
@@ -39,7 +40,7 @@ export function networkSettings(
   let top: EndpointRecord | undefined;
   for (const endpoint of endpoints) {
     const of = network(endpoint.networkId);
-    if (of === undefined) continue;
+    if (of === undefined || of.name === GATEWAY_NETWORK) continue;
     if (of.name === 'bridge') top = endpoint;
     networks[of.name] = endpointSettings(endpoint, of);
   }
@@ -120,7 +121,7 @@ export function inspectNetwork(network: Network, endpoints: readonly EndpointRec
     Name: network.name,
     Id: network.id,
     Created: network.created,
-    Scope: 'local',
+    Scope: network.driver === 'overlay' ? 'global' : 'local',
     Driver: network.driver === 'config-only' ? 'null' : network.driver,
     EnableIPv4:
       addressed === undefined

@@ -1,0 +1,155 @@
+import type { Logger } from 'pino';
+import type { Cluster } from '../../cluster/cluster.ts';
+import type { Kernel } from '../../kernel/kernel.ts';
+import type { OverlayNetwork } from '../../model/network.ts';
+import type { OverlaySpec } from '../../model/overlay.ts';
+import { creations, deletions, diff } from '../../plan/diff.ts';
+import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
+import type { Resource } from '../../plan/resource.ts';
+import type { ContainerNames } from './container-names.ts';
+import type { NetworkRegistry } from './network-registry.ts';
+import type { SandboxTable } from './sandbox-table.ts';
+import { dnsNames, type EndpointRecord } from './settings.ts';
+
+export interface OverlaysOptions {
+  readonly cluster: Cluster;
+  readonly facts: OverlayFacts;
+  readonly kernel: Kernel;
+  readonly log: Logger;
+  readonly registry: NetworkRegistry;
+  readonly table: SandboxTable;
+  readonly names: ContainerNames;
+}
+
+/**
+ * Overlay networks on this host: the tunnel of a network is here while a container of ours is on it, and with it an entry
+ * for each container of another host.
+ */
+export class Overlays {
+  readonly #options: OverlaysOptions;
+  /** What is in the kernel for the containers of other hosts, by network. */
+  readonly #entries = new Map<string, readonly Resource[]>();
+  /** Whose names are known, by network. */
+  readonly #named = new Map<string, ReadonlySet<string>>();
+
+  constructor(options: OverlaysOptions) {
+    this.#options = options;
+  }
+
+  /** After the kernel has what the model says. */
+  start(): void {
+    const { cluster, table } = this.#options;
+    for (const network of this.#carried()) {
+      this.#entries.set(network.id, this.#planRemotes(network));
+      cluster.join(network.id);
+    }
+    for (const endpoint of table.allEndpoints()) this.publish(endpoint);
+    cluster.start({
+      networkCame: (spec) => this.#networkCame(spec),
+      networkWent: (id) => this.#networkWent(id),
+      remotesChanged: (id) => this.#remotesChanged(id),
+    });
+  }
+
+  /** What has to be in the kernel for the overlay networks that have containers here. */
+  planned(): readonly Resource[] {
+    return this.#carried().flatMap((network) => [
+      ...planOverlay(network, this.#options.facts),
+      ...this.#planRemotes(network),
+    ]);
+  }
+
+  /** Before the first endpoint of ours. @throws KernelError */
+  carry(network: OverlayNetwork): void {
+    if (this.#entries.has(network.id)) return;
+    const { kernel, cluster, facts } = this.#options;
+    kernel.apply(creations(planOverlay(network, facts)));
+    this.#entries.set(network.id, []);
+    cluster.join(network.id);
+    this.#remotesChanged(network.id);
+  }
+
+  /** After an endpoint of ours went, or did not come. */
+  release(network: OverlayNetwork): void {
+    const { kernel, cluster, table, facts, log, names } = this.#options;
+    if (table.allEndpoints().some(({ networkId }) => networkId === network.id)) return;
+    const gone = [...planOverlay(network, facts), ...(this.#entries.get(network.id) ?? [])];
+    this.#entries.delete(network.id);
+    cluster.leave(network.id);
+    for (const id of this.#named.get(network.id) ?? []) names.removeRemote(id);
+    this.#named.delete(network.id);
+    for (const failure of kernel.tearDown(deletions(gone))) {
+      log.error({ err: failure, network: network.name }, 'overlay network not wholly taken down');
+    }
+  }
+
+  publish(endpoint: EndpointRecord): void {
+    if (this.#overlay(endpoint.networkId) === undefined) return;
+    const { ipv4 } = endpoint;
+    this.#options.cluster.publish({
+      id: endpoint.id,
+      networkId: endpoint.networkId,
+      containerId: endpoint.containerId,
+      containerName: endpoint.containerName,
+      mac: endpoint.mac,
+      ...(ipv4 && { ipv4: ipv4.address }),
+      names: dnsNames(endpoint),
+    });
+  }
+
+  withdraw(endpoint: EndpointRecord): void {
+    const network = this.#overlay(endpoint.networkId);
+    if (network === undefined) return;
+    this.#options.cluster.withdraw(network.id, endpoint.id);
+    this.release(network);
+  }
+
+  #overlay(networkId: string): OverlayNetwork | undefined {
+    const network = this.#options.registry.get(networkId);
+    return network?.driver === 'overlay' ? network : undefined;
+  }
+
+  #carried(): readonly OverlayNetwork[] {
+    const ids = new Set(this.#options.table.allEndpoints().map(({ networkId }) => networkId));
+    return [...ids].map((id) => this.#overlay(id)).filter((network) => network !== undefined);
+  }
+
+  #placed(network: OverlayNetwork): readonly PlacedRemote[] {
+    const { cluster } = this.#options;
+    return cluster.remotes(network.id).flatMap((remote) => {
+      const host = cluster.address(remote.nodeId);
+      return host === undefined ? [] : [{ remote, host }];
+    });
+  }
+
+  #planRemotes(network: OverlayNetwork): readonly Resource[] {
+    return planRemotes(network, this.#placed(network));
+  }
+
+  #networkCame(spec: OverlaySpec): void {
+    this.#options.registry.putOverlay(spec);
+  }
+
+  #networkWent(id: string): void {
+    this.#options.cluster.blocks.forget(id);
+    this.#options.registry.dropOverlay(id);
+  }
+
+  /** The data path first, then the names: who is found can be reached. */
+  #remotesChanged(networkId: string): void {
+    const network = this.#overlay(networkId);
+    const before = this.#entries.get(networkId);
+    if (network === undefined || before === undefined) return;
+    const { kernel, log, cluster, names } = this.#options;
+    const after = this.#planRemotes(network);
+    for (const failure of kernel.tearDown(diff(after, before))) {
+      log.error({ err: failure, network: network.name }, 'a container of another host cannot be reached');
+    }
+    this.#entries.set(networkId, after);
+    const alive = this.#placed(network).filter(({ remote }) => cluster.isAlive(remote.nodeId));
+    const now = new Set(alive.map(({ remote }) => remote.id));
+    for (const id of this.#named.get(networkId) ?? []) if (!now.has(id)) names.removeRemote(id);
+    for (const { remote } of alive) names.addRemote(remote, network);
+    this.#named.set(networkId, now);
+  }
+}

@@ -1,0 +1,50 @@
+import { type Ip, parseMac } from '../model/address.ts';
+import type { OverlayNetwork } from '../model/network.ts';
+import type { RemoteEndpoint } from '../model/overlay.ts';
+import type { Resource } from './resource.ts';
+
+/** Of this host, for every overlay network. */
+export interface OverlayFacts {
+  /** Where its tunnels end. */
+  readonly address: Ip;
+  /** Of the uplink. */
+  readonly uplinkMtu: number;
+}
+
+/** A container of another host, and where that is. */
+export interface PlacedRemote {
+  readonly remote: RemoteEndpoint;
+  readonly host: Ip;
+}
+
+/** IANA's for VXLAN (RFC 7348 §8). */
+const VXLAN_PORT = 4789;
+/** Outer Ethernet, IPv4, UDP and VXLAN headers; 20 more in IPv6 (RFC 7348 §4.3). */
+const OVERHEAD = { ipv4: 50, ipv6: 70 } as const;
+
+/** What a container's interface on the network can carry. */
+export function overlayMtu(network: OverlayNetwork, facts: OverlayFacts): number {
+  const most = facts.uplinkMtu - (facts.address.includes(':') ? OVERHEAD.ipv6 : OVERHEAD.ipv4);
+  return Math.min(network.overlay.mtu ?? most, most);
+}
+
+/** Bridge and tunnel of an overlay network on a host that has a container on it. */
+export function planOverlay(network: OverlayNetwork, facts: OverlayFacts): readonly Resource[] {
+  const { bridge, vxlan, vni } = network.overlay;
+  const mtu = overlayMtu(network, facts);
+  // The same on every host: nobody sends to it.
+  const mac = parseMac(`02:42:${(network.id.match(/../g) ?? []).slice(0, 4).join(':')}`);
+  return [
+    { kind: 'bridge', ifName: bridge, mac, mtu, addresses: [], ipv6: false, routeLocalnet: false },
+    { kind: 'vxlan', ifName: vxlan, bridge, vni, local: facts.address, port: VXLAN_PORT, mtu },
+  ];
+}
+
+/** Where each container of another host is, and which MAC has its address. */
+export function planRemotes(network: OverlayNetwork, remotes: readonly PlacedRemote[]): readonly Resource[] {
+  const { vxlan } = network.overlay;
+  return remotes.flatMap(({ remote, host }): Resource[] => [
+    { kind: 'fdb', vxlan, mac: remote.mac, host },
+    ...(remote.ipv4 ? [{ kind: 'neighbour', vxlan, address: remote.ipv4, mac: remote.mac } as const] : []),
+  ]);
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Cluster } from './cluster.ts';
+import { MACHINES } from './engine-under-test.ts';
+import type { Machine } from './machine.ts';
+import { HOST, OUTSIDE } from './namespaces.ts';
+import { until } from './process.ts';
+
+const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
+let cluster: Cluster;
+let one: Machine;
+let two: Machine;
+let three: Machine;
+
+before(async () => {
+  cluster = await Cluster.start(3, directory);
+  [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
+});
+after(async () => {
+  await cluster?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const everywhere = async (what: string, test: (machine: Machine) => Promise<boolean>): Promise<void> => {
+  for (const machine of cluster.hosts)
+    await until(what, async () => ((await test(machine)) ? true : undefined));
+};
+const networks = (machine: Machine): Promise<string> =>
+  machine.dockerOk('network', 'ls', '--filter', 'driver=overlay', '--format', '{{.Name}} {{.Scope}}');
+const address = (machine: Machine, name: string): Promise<string> =>
+  machine.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', name);
+const ask = async (machine: Machine, name: string, to: string, port = 80): Promise<string> =>
+  (await machine.ask(await machine.containerPid(name), [{ protocol: 'tcp', address: to, port }])).join();
+
+async function start(machine: Machine, name: string, ...options: string[]): Promise<void> {
+  await machine.dockerOk(
+    'run',
+    '-d',
+    '--name',
+    name,
+    '--dns-search',
+    '.',
+    ...options,
+    'busybox',
+    'sleep',
+    '1000',
+  );
+  await machine.serve(await machine.containerPid(name), name, [{ protocol: 'tcp', port: 80 }]);
+}
+
+test('docker network create -d overlay lamp on one host: it is there on all', async () => {
+  await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');
+  await everywhere('the network', async (machine) => (await networks(machine)) === 'lamp global');
+  const taken = await two.docker('network', 'create', '-d', 'overlay', 'lamp');
+  assert.match(taken.stderr, /network with name lamp already exists/);
+});
+
+test('containers on three hosts reach each other by address, in both directions', async () => {
+  await start(one, 'web1', '--network', 'lamp');
+  await start(two, 'web2', '--network', 'lamp');
+  await start(three, 'web3', '--network', 'lamp', '-p', '8080:80');
+  const all = [
+    [one, 'web1'],
+    [two, 'web2'],
+    [three, 'web3'],
+  ] as const;
+  const addresses = await Promise.all(all.map(([machine, name]) => address(machine, name)));
+  assert.equal(new Set(addresses).size, 3, addresses.join());
+  for (const [machine, name] of all) {
+    for (const [i, [, other]] of all.entries()) {
+      await until(`${name} to reach ${other}`, async () =>
+        (await ask(machine, name, addresses[i] ?? '')).startsWith(`${other} `) ? true : undefined,
+      );
+    }
+  }
+});
+
+test('and by name', async () => {
+  for (const name of ['web1', 'web2', 'web3']) {
+    const found = await one.dockerOk('exec', 'web1', 'nslookup', '-type=A', name);
+    assert.match(found, /Address: 10\./, found);
+  }
+});
+
+test('large transfers arrive whole: the MTU leaves room for the tunnel', async () => {
+  assert.equal(await two.dockerOk('exec', 'web2', 'cat', '/sys/class/net/eth0/mtu'), '1450');
+  await two.dockerOk('exec', '-d', 'web2', 'sh', '-c', 'head -c 20000000 /dev/zero | nc -l -p 9000');
+  const to = await address(two, 'web2');
+  const got = await until('the transfer', async () => {
+    const result = await one.docker('exec', 'web1', 'sh', '-c', `nc ${to} 9000 </dev/null | wc -c`);
+    return result.stdout.trim() === '20000000' ? result.stdout.trim() : undefined;
+  });
+  assert.equal(got, '20000000');
+});
+
+test('the outside is reached through the own host, and a published port answers there', async () => {
+  await three.serve(three.namespaces.outside, 'outside', [{ protocol: 'tcp', port: 7000 }]);
+  assert.equal(await ask(three, 'web3', OUTSIDE, 7000), `outside ${HOST} 7000`);
+  const published = await three.ask(three.namespaces.outside, [
+    { protocol: 'tcp', address: HOST, port: 8080 },
+  ]);
+  assert.deepEqual(published, [`web3 ${OUTSIDE} 80`]);
+  assert.equal(await three.dockerOk('inspect', '-f', '{{len .NetworkSettings.Networks}}', 'web3'), '1');
+  assert.equal(await three.dockerOk('port', 'web3'), '80/tcp -> 0.0.0.0:8080');
+});
+
+test('another overlay network, and the bridges, are apart', async () => {
+  await two.dockerOk('network', 'create', '-d', 'overlay', 'lnmp');
+  await everywhere('the second network', async (machine) =>
+    (await networks(machine)).includes('lnmp global'),
+  );
+  await start(three, 'stranger', '--network', 'lnmp');
+  await start(two, 'bridged');
+  for (const [machine, name] of [
+    [three, 'stranger'],
+    [two, 'bridged'],
+  ] as const) {
+    assert.equal(await ask(machine, name, await address(one, 'web1')), '-');
+  }
+  assert.notEqual((await three.docker('exec', 'stranger', 'nslookup', '-type=A', 'web1')).status, 0);
+});
+
+test('a network is not removed while a container of any host is on it', async () => {
+  const refused = await one.docker('network', 'rm', 'lnmp');
+  assert.match(refused.stderr, /has active endpoints \(name:"stranger"/);
+  await three.dockerOk('rm', '-f', 'stranger');
+  await until('the network to be removable', async () =>
+    (await one.docker('network', 'rm', 'lnmp')).status === 0 ? true : undefined,
+  );
+  await everywhere('it to be gone', async (machine) => (await networks(machine)) === 'lamp global');
+});
+
+test('a container that is gone is gone from names and tables of all hosts; its tunnel goes with the last', async () => {
+  await two.dockerOk('rm', '-f', 'web2');
+  await until('the name to go', async () =>
+    (await one.docker('exec', 'web1', 'nslookup', '-type=A', 'web2')).status !== 0 ? true : undefined,
+  );
+  const links = await two.host(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
+  assert.equal(links.stdout, '');
+  const entries = await one.host(['bridge', 'fdb']);
+  assert.ok(!entries.stdout.includes(`dst ${cluster.address(1)}`), entries.stdout);
+});
+
+test('the daemon may die: traffic goes on, and it finds all again', async () => {
+  await one.stopDaemon('SIGKILL');
+  assert.match(await ask(three, 'web3', await address(three, 'web3')), /^web3 /);
+  await one.startDaemon();
+  assert.equal(await networks(one), 'lamp global');
+  await until('the others to be reached', async () =>
+    (await ask(one, 'web1', await address(three, 'web3'))).startsWith('web3 ') ? true : undefined,
+  );
+});
+
+test('the store goes away: traffic, names and local starts go on, cluster changes fail at once, all is caught up', async () => {
+  const to = await address(three, 'web3');
+  await cluster.stopStore();
+  assert.match(await ask(one, 'web1', to), /^web3 /);
+  await start(one, 'local', '--network', 'lamp');
+  assert.match(await ask(one, 'local', to), /^web3 /);
+  assert.match(await one.dockerOk('exec', 'local', 'nslookup', '-type=A', 'web3'), /Address: 10\./);
+  const begin = performance.now();
+  const refused = await one.docker('network', 'create', '-d', 'overlay', 'late');
+  assert.match(refused.stderr, /the cluster store does not answer/);
+  assert.ok(performance.now() - begin < 6000);
+  await cluster.startStore();
+  await until('the new container to be known on the other host', async () =>
+    (await three.docker('exec', 'web3', 'nslookup', '-type=A', 'local')).status === 0 ? true : undefined,
+  );
+  assert.match(await ask(three, 'web3', await address(one, 'local')), /^local /);
+});
