@@ -11,7 +11,10 @@ import {
 } from '../model/address.ts';
 import { forbidden, system } from '../model/errors.ts';
 import type { OverlaySpec } from '../model/overlay.ts';
-import type { ClusterStore, Guard } from './cluster-store.ts';
+import type { ClusterStore, Guard, Write } from './cluster-store.ts';
+
+/** A write of this host, as long as it is this host's to write. */
+type Commit = (guards: readonly Guard[], writes: readonly Write[]) => Promise<string | undefined>;
 
 interface BlockRecord {
   readonly key: string;
@@ -27,14 +30,14 @@ export class Blocks {
   readonly #remote: ClusterStore;
   readonly #records: Collection<BlockRecord>;
   readonly #nodeId: string;
-  readonly #guards: () => readonly Guard[];
+  readonly #commit: Commit;
   readonly #own = new Map<string, Prefix[]>();
 
-  constructor(remote: ClusterStore, local: Store, nodeId: string, guards: () => readonly Guard[]) {
+  constructor(remote: ClusterStore, local: Store, nodeId: string, commit: Commit) {
     this.#remote = remote;
     this.#records = local.collection('cluster_blocks');
     this.#nodeId = nodeId;
-    this.#guards = guards;
+    this.#commit = commit;
     for (const { networkId, block } of this.#records.all()) this.#add(networkId, block);
   }
 
@@ -81,8 +84,8 @@ export class Blocks {
 
   async #take(networkId: string, block: Prefix): Promise<boolean> {
     const key = `blocks/${networkId}/${formatPrefix(block)}`;
-    const guards: readonly Guard[] = [...this.#guards(), { key, is: 'absent' }];
-    if ((await this.#remote.commit(guards, [{ put: key, value: this.#nodeId }])) === undefined) return false;
+    const made = await this.#commit([{ key, is: 'absent' }], [{ put: key, value: this.#nodeId }]);
+    if (made === undefined) return false;
     this.#remember(networkId, block);
     return true;
   }

@@ -155,6 +155,10 @@ export class ClusterStore {
             })),
           );
         });
+        // It would come back by itself; that the store is away is of interest at once.
+        made.on('disconnected', () => {
+          if (!ended) lost();
+        });
         made.on('error', (error) => {
           this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
           if (!ended) lost();

@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Collection, Store } from '../engine/store.ts';
-import { conflict, EngineError, forbidden, system, unavailable } from '../model/errors.ts';
+import { conflict, forbidden, system, unavailable } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
-import type { ClusterStore, Guard } from './cluster-store.ts';
+import type { ClusterStore, Guard, Write } from './cluster-store.ts';
 import { Mirror } from './mirror.ts';
 
 /** What the cluster tells the engine of this host. */
@@ -40,6 +40,9 @@ export class Cluster {
   readonly #networks: Mirror<OverlaySpec>;
   readonly #nodes: Mirror<ClusterNode>;
   readonly #endpoints = new Map<string, Mirror<RemoteEndpoint>>();
+  /** Kept on disk: a daemon that starts while the store is away leaves the data path as it is. */
+  readonly #remotes: Collection<{ readonly key: string; readonly value: RemoteEndpoint }>;
+  readonly #addresses: Collection<ClusterNode>;
   /** Own endpoints by key, as they are to be in the store. */
   readonly #own: Collection<{ readonly key: string; readonly endpoint: RemoteEndpoint }>;
   readonly #wanted = new Map<string, RemoteEndpoint>();
@@ -60,10 +63,12 @@ export class Cluster {
     this.#remote = remote;
     this.#log = log;
     this.#networks = new Mirror(remote, 'nets/', local.collection('cluster_networks'), log);
+    this.#addresses = local.collection('cluster_addresses');
     this.#nodes = new Mirror(remote, 'nodes/', undefined, log);
+    this.#remotes = local.collection('cluster_remotes');
     this.#own = local.collection('cluster_endpoints');
     for (const { key, endpoint } of this.#own.all()) this.#want(key, endpoint);
-    this.blocks = new Blocks(remote, local, node.id, () => this.#guards());
+    this.blocks = new Blocks(remote, local, node.id, (guards, writes) => this.#commit(guards, writes));
   }
 
   /** Begins, and goes on by itself: nothing of this host waits for the store. */
@@ -76,7 +81,8 @@ export class Cluster {
         listener.networkWent(id);
       } else listener.networkCame(spec);
     };
-    this.#nodes.onChange = () => {
+    this.#nodes.onChange = (_, node) => {
+      if (node !== undefined) this.#addresses.put(node.id, node);
       for (const id of this.#endpoints.keys()) listener.remotesChanged(id);
     };
     for (const mirror of [this.#networks, this.#nodes]) mirror.onLost = () => this.#lost('a watch ended');
@@ -103,11 +109,9 @@ export class Cluster {
   }
 
   address(nodeId: string): ClusterNode['address'] | undefined {
-    return this.#nodes.get(`nodes/${nodeId}`)?.address ?? this.#lastAddress.get(nodeId);
+    // Tunnels to a host whose lease lapsed stay: that is no sign that it is away.
+    return this.#nodes.get(`nodes/${nodeId}`)?.address ?? this.#addresses.get(nodeId)?.address;
   }
-
-  /** Tunnels to a host whose lease lapsed stay: its lease is no sign that it is away. */
-  readonly #lastAddress = new Map<string, ClusterNode['address']>();
 
   /**
    * Makes a network on all hosts, or on none. @param choose gives the specification from what is there now; asked again
@@ -125,9 +129,8 @@ export class Cluster {
       if (others.some((other) => other.name === name))
         throw conflict(`network with name ${name} already exists`);
       const spec = choose(others, freeVni(others));
-      const revision = await this.#remote.commit(
+      const revision = await this.#commit(
         [
-          ...this.#guards(),
           { key: `netnames/${name}`, is: 'absent' },
           // Subnets and VNIs are chosen from what was listed: nobody may have created in between.
           turn === undefined
@@ -158,11 +161,14 @@ export class Cluster {
         `error while removing network: network ${spec.name} has active endpoints (${users.join(', ')})`,
       );
     }
-    await this.#remote.commit(this.#guards(), [
-      { remove: `nets/${spec.id}` },
-      { remove: `netnames/${spec.name}` },
-      { put: 'turn', value: this.node.id },
-    ]);
+    await this.#commit(
+      [],
+      [
+        { remove: `nets/${spec.id}` },
+        { remove: `netnames/${spec.name}` },
+        { put: 'turn', value: this.node.id },
+      ],
+    );
     await this.#remote.removeAll(`blocks/${spec.id}/`);
     this.#networks.put(`nets/${spec.id}`, undefined);
   }
@@ -170,7 +176,7 @@ export class Cluster {
   /** This host has a container on the network now: its other endpoints are of interest. */
   join(networkId: string): void {
     if (this.#endpoints.has(networkId)) return;
-    const mirror = new Mirror<RemoteEndpoint>(this.#remote, `eps/${networkId}/`, undefined, this.#log);
+    const mirror = new Mirror<RemoteEndpoint>(this.#remote, `eps/${networkId}/`, this.#remotes, this.#log);
     this.#endpoints.set(networkId, mirror);
     mirror.onChange = () => this.#listener?.remotesChanged(networkId);
     mirror.onLost = () => this.#lost('a watch ended');
@@ -178,7 +184,7 @@ export class Cluster {
   }
 
   leave(networkId: string): void {
-    this.#endpoints.get(networkId)?.close();
+    this.#endpoints.get(networkId)?.forget();
     this.#endpoints.delete(networkId);
   }
 
@@ -218,10 +224,19 @@ export class Cluster {
     this.#dirty.add(key);
   }
 
-  /** @throws EngineError UNAVAILABLE before the first connection: what we know may be another's by now */
-  #guards(): readonly Guard[] {
-    if (this.#generation === undefined) throw unavailable('the cluster store was not reached yet');
-    return [this.#generation];
+  /**
+   * Every write of this host. @returns undefined when one of the guards does not hold
+   * @throws EngineError UNAVAILABLE before the first connection, SYSTEM once another daemon has this host's place
+   */
+  async #commit(guards: readonly Guard[], writes: readonly Write[]): Promise<string | undefined> {
+    const generation = this.#generation;
+    if (generation === undefined) throw unavailable('the cluster store was not reached yet');
+    const revision = await this.#remote.commit([generation, ...guards], writes);
+    if (revision !== undefined) return revision;
+    const now = await this.#remote.get(generation.key);
+    if (generation.is === 'at' && now?.revision === generation.revision) return undefined;
+    const { id } = this.node;
+    throw system(`another daemon has taken the place of this host (${id.slice(0, 12)}) in the cluster`);
   }
 
   async #connect(): Promise<void> {
@@ -255,9 +270,7 @@ export class Cluster {
     const lease = await this.#remote.lease(NODE_LEASE_SECONDS, () => this.#lost('the lease ended'));
     this.#endLease = lease.end;
     const put = { put: `nodes/${id}`, value: this.node, lease: lease.id };
-    if ((await this.#remote.commit(this.#guards(), [put])) === undefined) {
-      throw system(`another daemon has taken the place of this host (${id.slice(0, 12)}) in the cluster`);
-    }
+    await this.#commit([], [put]);
   }
 
   /** What the store has of this host and is not here any more: of before a crash. */
@@ -302,9 +315,7 @@ export class Cluster {
     for (const key of this.#dirty) {
       const endpoint = this.#wanted.get(key);
       const write = endpoint === undefined ? { remove: key } : { put: key, value: endpoint };
-      if ((await this.#remote.commit(this.#guards(), [write])) === undefined) {
-        throw new EngineError('CONFLICT', 'another daemon has taken the place of this host in the cluster');
-      }
+      await this.#commit([], [write]);
       if (this.#wanted.get(key) === endpoint) this.#dirty.delete(key);
     }
   }

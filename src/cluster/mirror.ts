@@ -27,7 +27,10 @@ export class Mirror<T> {
     this.#prefix = prefix;
     this.#local = local;
     this.#log = log;
-    for (const { key, value } of local?.all() ?? []) this.#values.set(key, value);
+    for (const { key, value } of local?.all() ?? []) {
+      // Mirrors of the same kind share a collection.
+      if (key.startsWith(prefix)) this.#values.set(key, value);
+    }
   }
 
   get(key: string): T | undefined {
@@ -63,6 +66,13 @@ export class Mirror<T> {
 
   close(): void {
     this.pause();
+  }
+
+  /** It is of no interest any more, here and on disk. */
+  forget(): void {
+    this.pause();
+    for (const key of this.#values.keys()) this.#local?.delete(key);
+    this.#values.clear();
   }
 
   /** What this host has changed itself is known here before the watch tells it. */

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
+import { daemonCommand, MACHINES } from './engine-under-test.ts';
+import { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
-import { until } from './process.ts';
+import { must, until } from './process.ts';
 
 const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
@@ -86,13 +86,15 @@ test('and by name', async () => {
 
 test('large transfers arrive whole: the MTU leaves room for the tunnel', async () => {
   assert.equal(await two.dockerOk('exec', 'web2', 'cat', '/sys/class/net/eth0/mtu'), '1450');
-  await two.dockerOk('exec', '-d', 'web2', 'sh', '-c', 'head -c 20000000 /dev/zero | nc -l -p 9000');
-  const to = await address(two, 'web2');
-  const got = await until('the transfer', async () => {
-    const result = await one.docker('exec', 'web1', 'sh', '-c', `nc ${to} 9000 </dev/null | wc -c`);
-    return result.stdout.trim() === '20000000' ? result.stdout.trim() : undefined;
-  });
-  assert.equal(got, '20000000');
+  const inside = async (machine: Machine, name: string): Promise<string[]> => [
+    ...['nsenter', '-t', String(await machine.containerPid(name)), '-n', process.execPath, '-e'],
+  ];
+  const server = `require('node:net').createServer((s) => s.end(Buffer.alloc(20000000, 7)))
+    .listen(9000, () => console.log('SERVING'))`;
+  await two.spawnHelper([...(await inside(two, 'web2')), server], 'SERVING');
+  const client = `let n = 0; require('node:net').connect(9000, '${await address(two, 'web2')}')
+    .on('data', (d) => { n += d.length; }).on('close', () => console.log(n))`;
+  assert.equal(await must([...(await inside(one, 'web1')), client]), '20000000');
 });
 
 test('the outside is reached through the own host, and a published port answers there', async () => {
@@ -153,12 +155,44 @@ test('the daemon may die: traffic goes on, and it finds all again', async () => 
   );
 });
 
+test('a host dies: its containers leave the names after its lease, and come back with it', async () => {
+  const to = await address(three, 'web3');
+  await cluster.link(2, 'down');
+  await until(
+    'the names to go',
+    async () =>
+      (await one.docker('exec', 'web1', 'nslookup', '-type=A', 'web3')).status !== 0 ? true : undefined,
+    30,
+  );
+  const entries = await one.host(['bridge', 'fdb']);
+  assert.ok(entries.stdout.includes(`dst ${cluster.address(2)}`), 'a lease is no sign for the data path');
+  await cluster.link(2, 'up');
+  assert.match(await ask(one, 'web1', to), /^web3 /);
+  await until(
+    'the names to be back',
+    async () =>
+      (await one.docker('exec', 'web1', 'nslookup', '-type=A', 'web3')).status === 0 ? true : undefined,
+    30,
+  );
+});
+
+test('a daemon that starts while the store is away leaves the data path as it was', async () => {
+  const to = await address(three, 'web3');
+  await cluster.stopStore();
+  await one.stopDaemon('SIGKILL');
+  await one.startDaemon();
+  assert.match(await ask(one, 'web1', to), /^web3 /);
+  assert.equal(await networks(one), 'lamp global');
+  await cluster.startStore();
+});
+
 test('the store goes away: traffic, names and local starts go on, cluster changes fail at once, all is caught up', async () => {
   const to = await address(three, 'web3');
   await cluster.stopStore();
   assert.match(await ask(one, 'web1', to), /^web3 /);
   await start(one, 'local', '--network', 'lamp');
-  assert.match(await ask(one, 'local', to), /^web3 /);
+  // The others hear of it when the store is back; on its own host it is there at once.
+  assert.match(await ask(one, 'web1', await address(one, 'local')), /^local /);
   assert.match(await one.dockerOk('exec', 'local', 'nslookup', '-type=A', 'web3'), /Address: 10\./);
   const begin = performance.now();
   const refused = await one.docker('network', 'create', '-d', 'overlay', 'late');
@@ -169,4 +203,34 @@ test('the store goes away: traffic, names and local starts go on, cluster change
     (await three.docker('exec', 'web3', 'nslookup', '-type=A', 'local')).status === 0 ? true : undefined,
   );
   assert.match(await ask(three, 'web3', await address(one, 'local')), /^local /);
+});
+
+test('without a store the missing option is named; a wrong one is refused at the start', async () => {
+  await using alone = await Machine.start({ registry: false });
+  const refused = await alone.docker('network', 'create', '-d', 'overlay', 'lamp');
+  assert.match(
+    refused.stderr,
+    /start gangwayd with --cluster-store etcd:\/\/HOST:2379 and --cluster-advertise/,
+  );
+  await alone.stopDaemon();
+  const start = async (...flags: string[]): Promise<string> => {
+    const result = await alone.host(daemonCommand(alone.directory, flags), { timeout: 20 });
+    assert.notEqual(result.status, 0);
+    return result.stdout + result.stderr;
+  };
+  const store = ['--cluster-store', 'etcd://127.0.0.1:2379'];
+  assert.match(await start(...store), /--cluster-store needs --cluster-advertise/);
+  assert.match(
+    await start('--cluster-store', 'consul://127.0.0.1', '--cluster-advertise', 'up0'),
+    /should be etcd:/,
+  );
+  assert.match(await start(...store, '--cluster-advertise', 'eth77'), /there is no such interface/);
+  assert.match(await start(...store, '--cluster-advertise', '203.0.113.7'), /this host has no such address/);
+  await alone.host(['ip', 'link', 'add', 'bare0', 'type', 'bridge']);
+  assert.match(await start(...store, '--cluster-advertise', 'bare0'), /the interface has no IPv4 address/);
+  await alone.host(['ip', 'link', 'delete', 'bare0']);
+  assert.match(
+    await start(...store, '--cluster-advertise', 'up0', '--cluster-store-opt', 'kv.cacertfile=/nowhere'),
+    /kv\.cacertfile: ENOENT/,
+  );
 });

@@ -40,8 +40,9 @@ export class Overlays {
   start(): void {
     const { cluster, table } = this.#options;
     for (const network of this.#carried()) {
-      this.#entries.set(network.id, this.#planRemotes(network));
       cluster.join(network.id);
+      this.#entries.set(network.id, this.#planRemotes(network));
+      this.#remotesChanged(network.id);
     }
     for (const endpoint of table.allEndpoints()) this.publish(endpoint);
     cluster.start({
@@ -53,10 +54,10 @@ export class Overlays {
 
   /** What has to be in the kernel for the overlay networks that have containers here. */
   planned(): readonly Resource[] {
-    return this.#carried().flatMap((network) => [
-      ...planOverlay(network, this.#options.facts),
-      ...this.#planRemotes(network),
-    ]);
+    return this.#carried().flatMap((network) => {
+      this.#options.cluster.join(network.id);
+      return [...planOverlay(network, this.#options.facts), ...this.#planRemotes(network)];
+    });
   }
 
   /** Before the first endpoint of ours. @throws KernelError */

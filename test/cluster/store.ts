@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Cluster, type ClusterListener } from '../../src/cluster/cluster.ts';
+import { ClusterStore } from '../../src/cluster/cluster-store.ts';
+import { Store } from '../../src/engine/store.ts';
+import type { Ip, Ipv4, Mac } from '../../src/model/address.ts';
+import { parsePrefix } from '../../src/model/address.ts';
+import type { OverlaySpec, RemoteEndpoint } from '../../src/model/overlay.ts';
+import { CACHE } from '../e2e/engine-under-test.ts';
+
+const log = pino({ level: 'silent' });
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** A real etcd on loopback. */
+export class Etcd {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'gangway-etcd-'));
+  #child: ChildProcess | undefined;
+  #ports: readonly [number, number] = [0, 0];
+
+  async start(): Promise<void> {
+    if (this.#ports[0] === 0) this.#ports = [await freePort(), await freePort()];
+    const [client, peer] = this.#ports.map((port) => `http://127.0.0.1:${port}`);
+    this.#child = spawn(
+      join(CACHE, 'etcd'),
+      [
+        ...['--data-dir', join(this.#directory, 'data'), '--listen-client-urls', client ?? ''],
+        ...['--advertise-client-urls', client ?? '', '--listen-peer-urls', peer ?? ''],
+        ...['--initial-advertise-peer-urls', peer ?? '', '--initial-cluster', `default=${peer}`],
+      ],
+      { stdio: 'ignore' },
+    );
+    const probe = this.client();
+    for (;;) {
+      try {
+        await probe.list('nets/');
+        break;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    probe.close();
+  }
+
+  client(): ClusterStore {
+    return new ClusterStore({ hosts: [`127.0.0.1:${this.#ports[0]}`], prefix: 'test' }, log);
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** A host of the cluster without a kernel. */
+export function member(etcd: Etcd, number: number, local = new Store(':memory:')): Cluster {
+  return new Cluster({
+    remote: etcd.client(),
+    local,
+    node: { id: `node-${number}`, name: `host${number}`, address: `192.0.2.${number % 250}` as Ip },
+    log,
+  });
+}
+
+export function begin(cluster: Cluster, listener: Partial<ClusterListener> = {}): Promise<void> {
+  cluster.start({ networkCame() {}, networkWent() {}, remotesChanged() {}, ...listener });
+  return until(() => cluster.status().state === 'connected');
+}
+
+export async function until(probe: () => boolean, milliseconds = 10_000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  while (!probe()) {
+    if (Date.now() > end) throw new Error(`waited ${milliseconds} ms in vain`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export function spec(id: string, name: string, subnet: string, vni: number): OverlaySpec {
+  const prefix = parsePrefix(subnet);
+  return {
+    id,
+    name,
+    created: '2026-01-01T00:00:00Z',
+    labels: {},
+    options: {},
+    internal: false,
+    attachable: false,
+    vni,
+    ipv4: {
+      subnet: { address: prefix.address as Ipv4, length: prefix.length },
+      gateway: prefix.address as Ipv4,
+      auxAddresses: {},
+    },
+  };
+}
+
+export function endpoint(networkId: string, number: number): Omit<RemoteEndpoint, 'nodeId'> {
+  const [high, low] = [number >> 8, number & 255];
+  return {
+    id: `endpoint-${number}`,
+    networkId,
+    containerId: `container-${number}`,
+    containerName: `c${number}`,
+    mac: `02:42:0a:00:${high.toString(16).padStart(2, '0')}:${low.toString(16).padStart(2, '0')}` as Mac,
+    ipv4: `10.0.${high}.${low}` as Ipv4,
+    names: [`c${number}`],
+  };
+}
