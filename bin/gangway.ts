@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
+import { formatCluster } from '../src/cli/cluster.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
+import type { ClusterReport } from '../src/model/overlay.ts';
 
 const program = new Command('gangway')
   .description("Looks into Gangway's network. For everything else there is docker --context gangway.")
@@ -12,7 +14,8 @@ const program = new Command('gangway')
     `
 Examples:
   gangway ports               every published port of this host, and where it leads
-  gangway ways web            the way of a packet to and from the container web`,
+  gangway ways web            the way of a packet to and from the container web
+  gangway cluster             hosts and overlay networks of the cluster`,
   );
 
 const client = (): ApiClient => new ApiClient(program.opts<{ host: string }>().host);
@@ -31,6 +34,13 @@ program
   .action(async (container: string) => {
     const { text } = await client().get<{ text: string }>(`/gangway/ways/${encodeURIComponent(container)}`);
     console.log(text);
+  });
+
+program
+  .command('cluster')
+  .description('hosts, overlay networks, and whether the store they share is reached')
+  .action(async () => {
+    console.log(formatCluster(await client().get<ClusterReport>('/gangway/cluster'), Date.now()));
   });
 
 try {

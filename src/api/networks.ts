@@ -121,6 +121,8 @@ export function networkRoutes(
     await connections.disconnect(ref, networks.resolve(pathId(request)));
   });
 
+  app.get('/gangway/cluster', async () => networks.clusterReport());
+
   app.get('/gangway/ways/:id', async (request) => {
     const { endpoints } = connections.endpointsOf(pathId(request));
     const steps = endpoints.flatMap((endpoint) => {

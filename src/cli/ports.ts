@@ -1,3 +1,5 @@
+import { table } from './table.ts';
+
 /** The part of `GET /containers/json` that speaks of ports. */
 export interface ContainerPorts {
   readonly Names: readonly string[];
@@ -64,14 +66,5 @@ export function formatPorts(lines: readonly PublishedLine[]): string {
     line.protocol,
     `${line.container}:${range(line.containerFirst, line.last - line.first)}`,
   ]);
-  const table = [['ON THE HOST', 'PROTOCOL', 'LEADS TO'], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('   ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return table([['ON THE HOST', 'PROTOCOL', 'LEADS TO'], ...rows]);
 }

@@ -95,7 +95,7 @@ export class Cluster {
   }
 
   status(): {
-    readonly state: string;
+    readonly state: 'connecting' | 'connected' | 'away' | 'closed';
     readonly since: number;
     readonly nodes: readonly ClusterNode[];
     readonly waiting: number;

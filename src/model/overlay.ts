@@ -44,3 +44,26 @@ export interface OverlaySubnet<A extends Ip = Ip> {
   readonly ipRange?: Prefix<A>;
   readonly auxAddresses: Readonly<Record<string, A>>;
 }
+
+/** What a host tells of its cluster (`GET /gangway/cluster`). */
+export interface ClusterReport {
+  readonly state: 'connecting' | 'connected' | 'away' | 'closed';
+  /** Unix milliseconds of the last change of `state`. */
+  readonly since: number;
+  /** Changes of this host that the store does not have yet. */
+  readonly waiting: number;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly address: string;
+    readonly own: boolean;
+  }[];
+  readonly networks: readonly {
+    readonly name: string;
+    readonly subnet: string;
+    readonly vni: number;
+    readonly here: number;
+    readonly elsewhere: number;
+    readonly blocks: readonly string[];
+  }[];
+}

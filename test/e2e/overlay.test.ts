@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { daemonCommand, MACHINES } from './engine-under-test.ts';
+import { CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
@@ -55,6 +55,13 @@ test('docker network create -d overlay lamp on one host: it is there on all', as
   await everywhere('the network', async (machine) => (await networks(machine)) === 'lamp global');
   const taken = await two.docker('network', 'create', '-d', 'overlay', 'lamp');
   assert.match(taken.stderr, /network with name lamp already exists/);
+});
+
+test('gangway cluster tells hosts and networks', async () => {
+  const told = await must(two.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${two.socket}`, 'cluster']));
+  assert.match(told, /The cluster store is reached/);
+  for (const n of [0, 1, 2]) assert.ok(told.includes(cluster.address(n)), told);
+  assert.match(told, /lamp +10\.0\.0\.0\/24 +4096/);
 });
 
 test('containers on three hosts reach each other by address, in both directions', async () => {

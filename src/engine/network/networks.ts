@@ -3,7 +3,7 @@ import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
-import { FAMILIES, type NetnsPath, parseIp } from '../../model/address.ts';
+import { FAMILIES, formatPrefix, type NetnsPath, parseIp } from '../../model/address.ts';
 import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
 import {
   type AddressedNetwork,
@@ -15,6 +15,7 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
+import type { ClusterReport } from '../../model/overlay.ts';
 import { creations, diff } from '../../plan/diff.ts';
 import { type PlanFacts, plan, planSandbox } from '../../plan/plan.ts';
 import { type Resource, resourceKey } from '../../plan/resource.ts';
@@ -148,6 +149,29 @@ export class Networks implements Networking {
     }
     await this.#cluster.removeNetwork(spec);
     this.#publish('destroy', network);
+  }
+
+  /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
+  clusterReport(): ClusterReport {
+    const cluster = this.#cluster;
+    if (cluster === undefined) throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
+    const { state, since, waiting, nodes } = cluster.status();
+    const count = (id: string): number =>
+      this.#table.allEndpoints().filter(({ networkId }) => networkId === id).length;
+    return {
+      state,
+      since,
+      waiting,
+      nodes: nodes.map(({ id, name, address }) => ({ id, name, address, own: id === cluster.node.id })),
+      networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
+        name,
+        subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
+        vni,
+        here: count(id),
+        elsewhere: cluster.remotes(id).length,
+        blocks: cluster.blocks.own(id).map(formatPrefix),
+      })),
+    };
   }
 
   /** What a start of this container may have to ask the cluster for: a block of addresses, once in a while. */
