@@ -1,56 +1,25 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type HostFacts, type Kernel, KernelError } from '../../kernel/kernel.ts';
-import {
-  ANY_IPV4,
-  ANY_IPV6,
-  familyOf,
-  type IfName,
-  type Ip,
-  type Ipv4,
-  overlaps,
-  type Prefix,
-  parsePrefix,
-} from '../../model/address.ts';
-import { errors, forbidden, invalid, notFound, system } from '../../model/errors.ts';
+import { type Kernel, KernelError } from '../../kernel/kernel.ts';
+import { overlaps, type Prefix } from '../../model/address.ts';
+import { errors, forbidden, invalid, system } from '../../model/errors.ts';
 import {
   type AddressedNetwork,
-  type Addressing,
   type BridgeNetwork,
   type ConfigNetwork,
   type Endpoint,
-  familiesOf,
   isAddressed,
-  type MacvlanNetwork,
   type Network,
-  type OverlayNetwork,
 } from '../../model/network.ts';
 import type { OverlaySpec } from '../../model/overlay.ts';
 import { creations, deletions } from '../../plan/diff.ts';
 import { type PlanFacts, planNetwork } from '../../plan/plan.ts';
-import {
-  chooseSubnet,
-  DEFAULT_SOURCES,
-  firstAddress,
-  type SubnetSource,
-  uniqueLocalSource,
-} from '../../plan/subnet-pool.ts';
 import type { NetworkConfig } from '../config.ts';
 import type { Collection, Store } from '../store.ts';
 import { AddressBook, type Addresses } from './address-book.ts';
-import type { BridgeWish } from './bridge-options.ts';
-import { bridgeName, defaultBridge, fixedNetworks, newId, randomMac } from './default-networks.ts';
-import { hostId } from './host-id.ts';
-import { type AddressingWish, checkReserved } from './ipam-request.ts';
-import type {
-  BridgeNetworkWish,
-  ConfigWish,
-  MacvlanNetworkWish,
-  OverlayNetworkWish,
-} from './network-request.ts';
+import { defaultBridge, fixedNetworks, newId } from './default-networks.ts';
+import { NetworkDesign, overlayNetwork, sourcesOf, subnetsOf } from './network-design.ts';
+import type { BridgeNetworkWish, ConfigWish, MacvlanNetworkWish } from './network-request.ts';
 import { upgradeNetwork } from './upgrade.ts';
-
-/** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
-const IPV6_LEAST_MTU = 1280;
 
 /** The networks there are, by id, each bridge network with the pools of its addresses. */
 export class NetworkRegistry {
@@ -59,12 +28,15 @@ export class NetworkRegistry {
   readonly #networks = new Map<string, Network>();
   readonly #addresses: AddressBook;
   readonly #facts: PlanFacts;
-  readonly #sources: readonly SubnetSource[];
+  readonly #design: NetworkDesign;
   readonly #forward: boolean;
   readonly #blocks: (networkId: string) => readonly Prefix[];
 
-  /** Reads what is stored and makes the predefined networks as the daemon's options want them. @throws EngineError */
-  /** @param blocks of an overlay network: those that are this host's */
+  /**
+   * Reads what is stored and makes the predefined networks as the daemon's options want them.
+   * @param blocks of an overlay network: those that are this host's
+   * @throws EngineError
+   */
   constructor(
     config: NetworkConfig,
     store: Store,
@@ -77,7 +49,8 @@ export class NetworkRegistry {
     this.#facts = facts;
     this.#addresses = new AddressBook(store);
     this.#records = store.collection('networks');
-    this.#sources = sourcesOf(config);
+    const sources = sourcesOf(config);
+    this.#design = new NetworkDesign(kernel, sources, () => this.#addressed());
     this.#forward = config.ipForward;
     const stored = this.#records.all().map(upgradeNetwork);
     const before = stored.find((network) => network.name === 'bridge');
@@ -86,7 +59,7 @@ export class NetworkRegistry {
     const bridge = defaultBridge(
       config,
       kernel,
-      this.#sources,
+      sources,
       before?.driver === 'bridge' ? before : undefined,
       users.flatMap(subnetsOf),
     );
@@ -144,7 +117,7 @@ export class NetworkRegistry {
   /** Into the store, then into the kernel; neither has it after an error. @throws EngineError in Docker's words */
   create(wish: BridgeNetworkWish | MacvlanNetworkWish): AddressedNetwork {
     if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
-    const network = wish.kind === 'bridge' ? this.#bridge(wish) : this.#macvlan(wish);
+    const network = wish.kind === 'bridge' ? this.#design.bridge(wish) : this.#design.macvlan(wish);
     this.#records.put(network.id, network);
     this.#remember(network);
     try {
@@ -215,43 +188,9 @@ export class NetworkRegistry {
     if (network !== undefined) this.#forget(network);
   }
 
-  /** What an overlay network is to be, beside those there are. @throws EngineError in Docker's words */
-  overlaySpec(wish: OverlayNetworkWish, others: readonly OverlaySpec[], vni: number): OverlaySpec {
-    const taken = others.flatMap(({ ipv4 }) => (ipv4 === undefined ? [] : [ipv4.subnet]));
-    const family = wish.families.ipv4 ?? { auxAddresses: {} };
-    const clash = family.subnet && taken.some((other) => overlaps(other, family.subnet as Prefix));
-    if (clash) throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    const subnet = (family.subnet ??
-      chooseSubnet(
-        OVERLAY_SOURCES,
-        [...taken, ...this.#kernel.host().usedPrefixes],
-        ANY_IPV4,
-        family.size,
-      )) as Prefix<Ipv4> | undefined;
-    if (subnet === undefined) throw invalid('all predefined address pools have been fully subnetted');
-    // Other drivers' networks of this host would be in the way of its own containers.
-    if (this.#addressed().some((network) => subnetsOf(network).some((own) => overlaps(own, subnet)))) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    }
-    const gateway = (family.gateway ?? firstAddress(subnet)) as Ipv4;
-    checkReserved(subnet, gateway, family.auxAddresses);
-    return {
-      id: newId(),
-      name: wish.name,
-      created: new Date().toISOString(),
-      labels: wish.labels,
-      options: wish.options,
-      internal: wish.internal,
-      attachable: wish.attachable,
-      vni,
-      ipv4: {
-        subnet,
-        gateway,
-        ...(family.ipRange && { ipRange: family.ipRange as Prefix<Ipv4> }),
-        auxAddresses: family.auxAddresses as Readonly<Record<string, Ipv4>>,
-      },
-      ...(wish.mtu !== undefined && { mtu: wish.mtu }),
-    };
+  /** @throws EngineError in Docker's words */
+  overlaySpec(...given: Parameters<NetworkDesign['overlaySpec']>): OverlaySpec {
+    return this.#design.overlaySpec(...given);
   }
 
   addBlock(networkId: string, block: Prefix): void {
@@ -286,109 +225,6 @@ export class NetworkRegistry {
     this.#kernel.apply(creations(planNetwork(network, this.#facts)));
   }
 
-  #macvlan(wish: MacvlanNetworkWish): MacvlanNetwork {
-    const { parent, mode, mtu, ifPrefix = 'eth' } = wish.macvlan;
-    if (this.#kernel.link(parent) === undefined) {
-      throw notFound(
-        `the parent interface ${parent} is not on this host: make it first (a VLAN: ip link add link eth0 name eth0.10 type vlan id 10)`,
-      );
-    }
-    const user = this.#addressed().find(
-      (network) =>
-        network.driver === 'macvlan' &&
-        network.macvlan.parent === parent &&
-        (mode === 'passthru' || network.macvlan.mode === 'passthru'),
-    );
-    if (user !== undefined)
-      throw forbidden(`network ${user.name} is already using parent interface ${parent}`);
-    return {
-      ...this.#common(wish, newId(), this.#kernel.host(), {}),
-      driver: 'macvlan',
-      macvlan: { parent, mode, ifPrefix, ...(mtu !== undefined && { mtu }) },
-    };
-  }
-
-  /** What networks of every driver have. */
-  #common(
-    wish: BridgeNetworkWish | MacvlanNetworkWish,
-    id: string,
-    host: HostFacts,
-    given: AddressingOptions,
-  ) {
-    const address = <A extends Ip>(any: A): Addressing<A> | undefined => {
-      const family = wish.families[familyOf(any)];
-      return family === undefined
-        ? undefined
-        : addressingOf(given, family, any, this.#subnetFor(family, host.usedPrefixes, any));
-    };
-    const ipv4 = address(ANY_IPV4);
-    const ipv6 = address(ANY_IPV6);
-    return {
-      id,
-      name: wish.name,
-      created: new Date().toISOString(),
-      labels: wish.labels,
-      options: wish.options,
-      internal: wish.internal,
-      attachable: wish.attachable,
-      ...(ipv4 && { ipv4 }),
-      ...(ipv6 && { ipv6 }),
-      ...(wish.configFrom && { configFrom: wish.configFrom }),
-    };
-  }
-
-  #bridge(wish: BridgeNetworkWish): BridgeNetwork {
-    const id = newId();
-    const host = this.#kernel.host();
-    const { bridge } = wish;
-    const mtu = bridge.mtu ?? host.uplinkMtu;
-    if (wish.families.ipv6 !== undefined && mtu < IPV6_LEAST_MTU) {
-      throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
-    }
-    const ifName = bridge.ifName ?? bridgeName(id);
-    this.#checkBridgeName(id, ifName);
-    if (this.#kernel.link(ifName) !== undefined && this.#kernel.foreignBridge(ifName) === undefined) {
-      throw forbidden(`existing interface ${ifName} is not a bridge`);
-    }
-    return {
-      ...this.#common(wish, id, host, bridge),
-      driver: 'bridge',
-      bridge: {
-        ifName,
-        owned: this.#kernel.foreignBridge(ifName) === undefined,
-        mac: randomMac(),
-        mtu,
-        mtuOfUplink: bridge.mtu === undefined,
-        icc: bridge.icc ?? true,
-        ...(bridge.hostBinding && { hostBinding: bridge.hostBinding }),
-        trustedInterfaces: bridge.trustedInterfaces,
-        ifPrefix: bridge.ifPrefix ?? 'eth',
-      },
-    };
-  }
-
-  #checkBridgeName(id: string, ifName: IfName): void {
-    const taken = this.bridges().find((network) => network.bridge.ifName === ifName);
-    if (taken === undefined) return;
-    throw forbidden(
-      `cannot create network ${id} (${ifName}): conflicts with network ${taken.id} (${ifName}): networks have same bridge name`,
-    );
-  }
-
-  #subnetFor<A extends Ip>(wish: AddressingWish, onHost: HostFacts['usedPrefixes'], any: A): Prefix<A> {
-    const ours = this.#addressed().flatMap(subnetsOf);
-    if (wish.subnet === undefined) {
-      const chosen = chooseSubnet(this.#sources, [...ours, ...onHost], any, wish.size);
-      if (chosen === undefined) throw invalid('all predefined address pools have been fully subnetted');
-      return chosen;
-    }
-    const { subnet } = wish;
-    if (ours.some((other) => overlaps(other, subnet))) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    }
-    return subnet as Prefix<A>;
-  }
-
   #remember(network: Network): void {
     this.#networks.set(network.id, network);
     if (isAddressed(network))
@@ -400,87 +236,4 @@ export class NetworkRegistry {
     this.#networks.delete(network.id);
     this.#addresses.close(network.id);
   }
-}
-
-/** Docker's for overlay networks (libnetwork ipamutils). */
-const OVERLAY_SOURCES: readonly SubnetSource[] = [{ base: parsePrefix('10.0.0.0/8'), size: 24 }];
-
-function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
-  const short = spec.id.slice(0, 12);
-  const { ipv4 } = spec;
-  return {
-    id: spec.id,
-    name: spec.name,
-    created: spec.created,
-    labels: spec.labels,
-    options: spec.options,
-    driver: 'overlay',
-    internal: spec.internal,
-    attachable: spec.attachable,
-    ...(ipv4 && {
-      ipv4: {
-        subnet: ipv4.subnet,
-        gateway: { address: ipv4.gateway, length: ipv4.subnet.length },
-        onBridge: false,
-        ...(ipv4.ipRange && { ipRange: ipv4.ipRange }),
-        auxAddresses: ipv4.auxAddresses,
-        gatewayMode: 'nat',
-        egress: { mode: 'none' },
-      },
-    }),
-    overlay: {
-      vni: spec.vni,
-      bridge: `ov-${short}` as IfName,
-      vxlan: `vx-${short}` as IfName,
-      ...(spec.mtu !== undefined && { mtu: spec.mtu }),
-    },
-  };
-}
-
-/** Of a family that has no pool of the user's, the built-in ones. */
-function sourcesOf(config: NetworkConfig): readonly SubnetSource[] {
-  const given = config.defaultAddressPools;
-  const has = (any: Ip): boolean => given.some(({ base }) => familyOf(base.address) === familyOf(any));
-  return [
-    ...given,
-    ...(has(ANY_IPV4) ? [] : DEFAULT_SOURCES),
-    ...(has(ANY_IPV6) ? [] : [uniqueLocalSource(hostId())]),
-  ];
-}
-
-const subnetsOf = (network: AddressedNetwork): readonly Prefix[] =>
-  familiesOf(network).map(({ subnet }) => subnet);
-
-/** Of the bridge driver, what decides about addresses. */
-type AddressingOptions = Partial<
-  Pick<BridgeWish, 'gatewayModes' | 'hostIpv4' | 'hostIpv6' | 'masquerade' | 'inhibitIpv4'>
->;
-
-/** @throws EngineError SYSTEM for a gateway or reserved address that no host can have */
-function addressingOf<A extends Ip>(
-  bridge: AddressingOptions,
-  given: AddressingWish,
-  any: A,
-  subnet: Prefix<A>,
-): Addressing<A> {
-  const family = familyOf(any);
-  const gateway = (given.gateway ?? firstAddress(subnet)) as A;
-  checkReserved(subnet, gateway, given.auxAddresses);
-  const gatewayMode = bridge.gatewayModes?.[family] ?? 'nat';
-  const chosen = family === 'ipv4' ? bridge.hostIpv4 : bridge.hostIpv6;
-  const translated =
-    bridge.masquerade !== false && (gatewayMode === 'nat' || gatewayMode === 'nat-unprotected');
-  return {
-    subnet,
-    gateway: { address: gateway, length: subnet.length },
-    onBridge: gatewayMode !== 'isolated' && !(family === 'ipv4' && bridge.inhibitIpv4 === true),
-    ...(given.ipRange && { ipRange: given.ipRange as Prefix<A> }),
-    auxAddresses: given.auxAddresses as Readonly<Record<string, A>>,
-    gatewayMode,
-    egress: !translated
-      ? { mode: 'none' }
-      : chosen === undefined
-        ? { mode: 'masquerade' }
-        : { mode: 'snat', to: chosen as A },
-  };
 }

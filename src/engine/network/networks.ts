@@ -3,10 +3,9 @@ import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
-import { FAMILIES, formatPrefix, type NetnsPath, parseIp } from '../../model/address.ts';
-import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
+import type { NetnsPath } from '../../model/address.ts';
+import { forbidden, system, unavailable } from '../../model/errors.ts';
 import {
-  type AddressedNetwork,
   type ConfigNetwork,
   familiesOf,
   GATEWAY_NETWORK,
@@ -16,22 +15,24 @@ import {
   type Sandbox,
 } from '../../model/network.ts';
 import type { ClusterReport } from '../../model/overlay.ts';
-import { creations, diff } from '../../plan/diff.ts';
-import { type PlanFacts, plan, planSandbox } from '../../plan/plan.ts';
-import { type Resource, resourceKey } from '../../plan/resource.ts';
+import { creations } from '../../plan/diff.ts';
+import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { TableFamily } from '../../plan/rule.ts';
 import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
+import { ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
+import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
-import { type OverlayNetworkWish, parseNetworkRequest } from './network-request.ts';
+import { parseNetworkRequest } from './network-request.ts';
 import { Overlays } from './overlays.ts';
+import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
 
@@ -59,8 +60,11 @@ export class Networks implements Networking {
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #endpoints: Endpoints;
-  readonly #cluster: Cluster | undefined;
+  readonly #cluster: ClusterNetworks;
+  readonly #gateway: GatewayNetwork;
+  readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
+  readonly #reconciliation: Reconciliation;
   #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
@@ -70,7 +74,7 @@ export class Networks implements Networking {
     this.#events = events;
     this.#kernel = kernel;
     const { cluster } = options;
-    this.#cluster = cluster;
+    this.#stop = () => cluster?.close();
     this.#facts = planFacts(config.network, kernel, cluster);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
@@ -87,6 +91,10 @@ export class Networks implements Networking {
       facts: this.#facts,
       onGone: (endpoint) => this.#overlays?.withdraw(endpoint),
     });
+    this.#cluster = new ClusterNetworks(cluster, this.#registry, this.#table);
+    this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
+      this.create(request),
+    );
     if (cluster !== undefined && this.#facts.overlay !== undefined) {
       this.#overlays = new Overlays({
         cluster,
@@ -98,6 +106,15 @@ export class Networks implements Networking {
         names: this.#names,
       });
     }
+    this.#reconciliation = new Reconciliation({
+      kernel,
+      log,
+      ipForward: config.network.ipForward,
+      facts: this.#facts,
+      registry: this.#registry,
+      table: this.#table,
+      overlays: this.#overlays,
+    });
   }
 
   resolve(ref: string): Network {
@@ -117,74 +134,25 @@ export class Networks implements Networking {
           | undefined,
       defaultOptions: this.#config.network.defaultNetworkOpts,
     });
-    if (wish.kind === 'overlay') return this.#createOverlay(wish);
+    if (wish.kind === 'overlay') {
+      return this.#cluster.create(wish).then((made) => {
+        this.#publish('create', made);
+        return made;
+      });
+    }
     const network =
       wish.kind === 'config-only' ? this.#registry.createConfig(wish) : this.#registry.create(wish);
     this.#publish('create', network);
     return network;
   }
 
-  /** On all hosts, or on none. */
-  async #createOverlay(wish: OverlayNetworkWish): Promise<Network> {
-    if (this.#cluster === undefined) {
-      throw unavailable(
-        'an overlay network needs a store that all hosts share: start gangwayd with --cluster-store etcd://HOST:2379 and --cluster-advertise INTERFACE',
-      );
-    }
-    if (this.list().some((network) => network.name === wish.name)) throw errors.networkExists(wish.name);
-    const spec = await this.#cluster.createNetwork(wish.name, (others, vni) =>
-      this.#registry.overlaySpec(wish, others, vni),
-    );
-    const network = this.resolve(spec.id);
-    this.#publish('create', network);
-    return network;
-  }
-
-  async #removeOverlay(network: OverlayNetwork): Promise<void> {
-    const spec = this.#cluster?.networks().find(({ id }) => id === network.id);
-    if (this.#cluster === undefined || spec === undefined) {
-      throw unavailable(
-        `the cluster store that has network ${network.name} is not configured (--cluster-store)`,
-      );
-    }
-    await this.#cluster.removeNetwork(spec);
-    this.#publish('destroy', network);
+  prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void> {
+    return this.#cluster.prepare(networks);
   }
 
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
   clusterReport(): ClusterReport {
-    const cluster = this.#cluster;
-    if (cluster === undefined) throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
-    const { state, since, waiting, nodes } = cluster.status();
-    const count = (id: string): number =>
-      this.#table.allEndpoints().filter(({ networkId }) => networkId === id).length;
-    return {
-      state,
-      since,
-      waiting,
-      nodes: nodes.map(({ id, name, address }) => ({ id, name, address, own: id === cluster.node.id })),
-      networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
-        name,
-        subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
-        vni,
-        here: count(id),
-        elsewhere: cluster.remotes(id).length,
-        blocks: cluster.blocks.own(id).map(formatPrefix),
-      })),
-    };
-  }
-
-  /** What a start of this container may have to ask the cluster for: a block of addresses, once in a while. */
-  async prepare(networkNames: Readonly<Record<string, EndpointSettings>>): Promise<void> {
-    for (const [name, settings] of Object.entries(networkNames)) {
-      const network = this.list().find((each) => each.name === name || each.id === name);
-      const spec = this.#cluster?.networks().find(({ id }) => id === network?.id);
-      if (this.#cluster === undefined || spec === undefined) continue;
-      const wanted = settings.IPAMConfig?.IPv4Address;
-      if (wanted) await this.#cluster.blocks.claimFor(spec, parseIp(wanted));
-      else if (!this.#registry.hasFreeAddress(spec.id)) await this.#cluster.blocks.claim(spec);
-      for (const block of this.#cluster.blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
-    }
+    return this.#cluster.report();
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
@@ -205,7 +173,9 @@ export class Networks implements Networking {
         `error while removing network: network ${network.name} has active endpoints (${users.join(', ')})`,
       );
     }
-    if (network.driver === 'overlay') return this.#removeOverlay(network);
+    if (network.driver === 'overlay') {
+      return this.#cluster.remove(network).then(() => this.#publish('destroy', network));
+    }
     for (const failure of this.#registry.remove(network)) {
       this.#log.error({ err: failure, network: network.name }, 'network not wholly removed');
     }
@@ -264,17 +234,14 @@ export class Networks implements Networking {
     return this.#endpoints.attach(request, network, sandbox);
   }
 
-  /** By another network of this host it reaches the outside, and is published. */
+  /** The tunnel is there before its first container, and goes with the last. */
   #attachOverlay(request: AttachRequest, network: OverlayNetwork, sandbox: Sandbox): EndpointRecord {
     const overlays = this.#overlays;
     if (overlays === undefined) throw unavailable('the daemon has no --cluster-store any more');
     overlays.carry(network);
     try {
       const endpoint = this.#endpoints.attach(request, network, sandbox);
-      const hasWayOut = this.endpoints(request.containerId).some(({ ipv4 }) => ipv4?.gateway !== undefined);
-      if (!network.internal && !hasWayOut) {
-        this.#endpoints.attach({ ...request, settings: {} }, this.#gatewayNetwork(), sandbox);
-      }
+      if (!network.internal) this.#gateway.give(request, sandbox);
       overlays.publish(endpoint);
       return endpoint;
     } catch (error) {
@@ -283,20 +250,6 @@ export class Networks implements Networking {
       else this.#endpoints.detach(sandbox, made);
       throw error;
     }
-  }
-
-  #gatewayNetwork(): AddressedNetwork {
-    const known = this.list().find(({ name }) => name === GATEWAY_NETWORK);
-    if (isAddressed(known)) return known;
-    const made = this.create({
-      Name: GATEWAY_NETWORK,
-      Options: {
-        'com.docker.network.bridge.name': GATEWAY_NETWORK,
-        'com.docker.network.bridge.enable_icc': 'false',
-      },
-    });
-    if (made instanceof Promise || !isAddressed(made)) throw new Error('the gateway network is a bridge');
-    return made;
   }
 
   detach(containerId: string, networkId: string): void {
@@ -308,18 +261,7 @@ export class Networks implements Networking {
     }
     this.#endpoints.detach(sandbox, endpoint);
     this.#registry.forgetAddresses(containerId, networkId);
-    this.#leaveGateway(containerId, sandbox);
-  }
-
-  /** The gateway network is for containers on an overlay network, and nobody's choice. */
-  #leaveGateway(containerId: string, sandbox: Sandbox): void {
-    const networks = this.endpoints(containerId).map((endpoint) => ({
-      endpoint,
-      network: this.#registry.get(endpoint.networkId),
-    }));
-    if (networks.some(({ network }) => network?.driver === 'overlay')) return;
-    const gateway = networks.find(({ network }) => network?.name === GATEWAY_NETWORK);
-    if (gateway !== undefined) this.#endpoints.detach(sandbox, gateway.endpoint);
+    this.#gateway.take(sandbox);
   }
 
   forget(containerId: string): void {
@@ -364,60 +306,13 @@ export class Networks implements Networking {
     for (const sandbox of this.#table.sandboxes()) {
       if (!isAlive(sandbox.containerId)) this.#endpoints.dropSandbox(sandbox);
     }
-    if (this.#config.network.ipForward) this.#enableForwarding();
-    for (const network of this.#registry.bridges()) {
-      if (!network.bridge.owned) this.#kernel.routeLocalnet(network.bridge.ifName);
-    }
-    const wanted = this.#wanted();
-    const changes = diff(wanted, this.#kernel.observe());
-    // A host port that somebody took meanwhile must not undo anything else.
-    const holds = changes.filter((change) => change.resource.kind === 'host-port');
-    this.#kernel.apply(changes.filter((change) => change.resource.kind !== 'host-port'));
-    for (const failure of this.#kernel.tearDown(holds)) {
-      this.#log.warn(
-        { err: failure },
-        'published port is held by another program; what comes from outside still goes to the container',
-      );
-    }
-    if (changes.length > 0) this.#log.info({ changes: changes.length }, 'network reconciled');
-  }
-
-  #wanted(): readonly Resource[] {
-    return [
-      ...(this.#overlays?.planned() ?? []),
-      ...plan(
-        {
-          networks: this.list(),
-          sandboxes: this.#table.sandboxes(),
-          endpoints: this.#table.allEndpoints(),
-        },
-        this.#facts,
-      ),
-    ];
-  }
-
-  #enableForwarding(): void {
-    for (const family of FAMILIES) {
-      const used = this.#registry.bridges().some((network) => network[family] !== undefined);
-      if (family === 'ipv4' || used) this.#kernel.enableForwarding(family);
-    }
+    this.#reconciliation.begin();
   }
 
   /** From now on, what others change is put right as soon as the kernel tells of it. */
   watch(): void {
     this.#overlays?.start();
-    this.#healer ??= new Healer(this.#kernel, this.#log, {
-      wantedLink: (name) => this.#wantedLink(name),
-      wantsAddress: (address) =>
-        this.#registry
-          .bridges()
-          .flatMap(familiesOf)
-          .some(({ gateway, onBridge }) => onBridge && gateway.address === address),
-      heal: () => this.#heal('the network was changed by another program and is put right'),
-      followUplink: () => {
-        if (this.#registry.followUplink()) this.#heal('the MTU follows the uplink');
-      },
-    });
+    this.#healer ??= new Healer(this.#kernel, this.#log, this.#reconciliation);
   }
 
   /** What stands in the way of packets, for `docker info`. */
@@ -425,31 +320,10 @@ export class Networks implements Networking {
     return this.#healer?.warnings() ?? [];
   }
 
-  #wantedLink(name: string): 'bridge' | 'port' | undefined {
-    const tunnels = this.#overlays?.planned() ?? [];
-    const own = tunnels.find(
-      (each) => (each.kind === 'bridge' || each.kind === 'vxlan') && each.ifName === name,
-    );
-    if (own !== undefined) return own.kind === 'bridge' ? 'bridge' : 'port';
-    if (this.#registry.bridges().some(({ bridge }) => bridge.owned && bridge.ifName === name))
-      return 'bridge';
-    return this.#table.allEndpoints().some(({ hostIfName }) => hostIfName === name) ? 'port' : undefined;
-  }
-
-  #heal(words: string): void {
-    if (this.#config.network.ipForward) this.#enableForwarding();
-    const changes = diff(this.#wanted(), this.#kernel.observe());
-    if (changes.length === 0) return;
-    const failures = this.#kernel.tearDown(changes);
-    const what = changes.slice(0, 5).map(({ op, resource }) => `${op} ${resourceKey(resource)}`);
-    this.#log.warn({ changes: changes.length, first: what }, words);
-    for (const failure of failures) this.#log.error({ err: failure }, 'this could not be put right');
-  }
-
   /** Ends the name service; everything in the kernel stays. */
   close(): void {
     this.#healer?.close();
-    this.#cluster?.close();
+    this.#stop();
     this.#names.closeAll();
   }
 }

@@ -1,0 +1,86 @@
+import type { EndpointSettings } from '@docker/node-sdk';
+import type { Cluster } from '../../cluster/cluster.ts';
+import { formatPrefix, parseIp } from '../../model/address.ts';
+import { errors, unavailable } from '../../model/errors.ts';
+import type { Network, OverlayNetwork } from '../../model/network.ts';
+import type { ClusterReport } from '../../model/overlay.ts';
+import type { NetworkRegistry } from './network-registry.ts';
+import type { OverlayNetworkWish } from './network-request.ts';
+import type { SandboxTable } from './sandbox-table.ts';
+
+/** What of overlay networks all hosts have to agree on: it is asked of the cluster, and may have to be waited for. */
+export class ClusterNetworks {
+  readonly #cluster: Cluster | undefined;
+  readonly #registry: NetworkRegistry;
+  readonly #table: SandboxTable;
+
+  constructor(cluster: Cluster | undefined, registry: NetworkRegistry, table: SandboxTable) {
+    this.#cluster = cluster;
+    this.#registry = registry;
+    this.#table = table;
+  }
+
+  /** On all hosts, or on none. @throws EngineError in Docker's words, UNAVAILABLE without a store */
+  async create(wish: OverlayNetworkWish): Promise<Network> {
+    if (this.#cluster === undefined) {
+      throw unavailable(
+        'an overlay network needs a store that all hosts share: start gangwayd with --cluster-store etcd://HOST:2379 and --cluster-advertise INTERFACE',
+      );
+    }
+    if (this.#registry.list().some((network) => network.name === wish.name)) {
+      throw errors.networkExists(wish.name);
+    }
+    const spec = await this.#cluster.createNetwork(wish.name, (others, vni) =>
+      this.#registry.overlaySpec(wish, others, vni),
+    );
+    return this.#registry.resolve(spec.id);
+  }
+
+  /** @throws EngineError FORBIDDEN while a container of any host is on it, UNAVAILABLE without the store */
+  async remove(network: OverlayNetwork): Promise<void> {
+    const spec = this.#cluster?.networks().find(({ id }) => id === network.id);
+    if (this.#cluster === undefined || spec === undefined) {
+      throw unavailable(
+        `the cluster store that has network ${network.name} is not configured (--cluster-store)`,
+      );
+    }
+    await this.#cluster.removeNetwork(spec);
+  }
+
+  /** What a start of a container may have to ask for: a block of addresses, once in a while. @throws EngineError */
+  async prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void> {
+    if (this.#cluster === undefined) return;
+    const { blocks } = this.#cluster;
+    for (const [name, settings] of Object.entries(networks)) {
+      const network = this.#registry.list().find((each) => each.name === name || each.id === name);
+      const spec = this.#cluster.networks().find(({ id }) => id === network?.id);
+      if (spec === undefined) continue;
+      const wanted = settings.IPAMConfig?.IPv4Address;
+      if (wanted) await blocks.claimFor(spec, parseIp(wanted));
+      else if (!this.#registry.hasFreeAddress(spec.id)) await blocks.claim(spec);
+      for (const block of blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
+    }
+  }
+
+  /** @throws EngineError UNAVAILABLE without a store */
+  report(): ClusterReport {
+    const cluster = this.#cluster;
+    if (cluster === undefined) throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
+    const { state, since, waiting, nodes } = cluster.status();
+    const endpoints = this.#table.allEndpoints();
+    return {
+      state,
+      since,
+      waiting,
+      nodes: nodes.map(({ id, name, address }) => ({ id, name, address, own: id === cluster.node.id })),
+      networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
+        name,
+        subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
+        vni,
+        here: endpoints.filter(({ networkId }) => networkId === id).length,
+        elsewhere: cluster.remotes(id).length,
+        blocks: cluster.blocks.own(id).map(formatPrefix),
+      })),
+    };
+  }
+}
