@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Cluster, type ClusterListener } from '../../src/cluster/cluster.ts';
-import { ClusterStore } from '../../src/cluster/cluster-store.ts';
+import { ClusterStore, type ClusterStoreConfig } from '../../src/cluster/cluster-store.ts';
 import { Store } from '../../src/engine/store.ts';
 import type { Ip, Ipv4, Mac } from '../../src/model/address.ts';
 import { parsePrefix } from '../../src/model/address.ts';
@@ -24,24 +24,63 @@ function freePort(): Promise<number> {
   });
 }
 
-/** A real etcd on loopback. */
+export interface EtcdOptions {
+  readonly members?: number;
+  /** Files of a server certificate for 127.0.0.1, and of who signs clients. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string };
+}
+
+/** A real etcd on loopback, of one member or more. */
 export class Etcd {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'gangway-etcd-'));
-  #child: ChildProcess | undefined;
-  #ports: readonly [number, number] = [0, 0];
+  readonly directory = mkdtempSync(join(tmpdir(), 'gangway-etcd-'));
+  readonly #options: EtcdOptions;
+  readonly #children: (ChildProcess | undefined)[] = [];
+  #ports: readonly (readonly [client: number, peer: number])[] = [];
+
+  constructor(options: EtcdOptions = {}) {
+    this.#options = options;
+  }
+
+  get hosts(): readonly string[] {
+    return this.#ports.map(([client]) => `127.0.0.1:${client}`);
+  }
 
   async start(): Promise<void> {
-    if (this.#ports[0] === 0) this.#ports = [await freePort(), await freePort()];
-    const [client, peer] = this.#ports.map((port) => `http://127.0.0.1:${port}`);
-    this.#child = spawn(
-      join(CACHE, 'etcd'),
-      [
-        ...['--data-dir', join(this.#directory, 'data'), '--listen-client-urls', client ?? ''],
-        ...['--advertise-client-urls', client ?? '', '--listen-peer-urls', peer ?? ''],
-        ...['--initial-advertise-peer-urls', peer ?? '', '--initial-cluster', `default=${peer}`],
-      ],
-      { stdio: 'ignore' },
-    );
+    const { members = 1, tls } = this.#options;
+    if (this.#ports.length === 0) {
+      for (let i = 0; i < members; i++) this.#ports = [...this.#ports, [await freePort(), await freePort()]];
+    }
+    const scheme = tls === undefined ? 'http' : 'https';
+    const peers = this.#ports.map(([, peer], i) => `m${i}=http://127.0.0.1:${peer}`);
+    for (const [i, [client, peer]] of this.#ports.entries()) {
+      if (this.#children[i]?.exitCode === null) continue;
+      const url = `${scheme}://127.0.0.1:${client}`;
+      this.#children[i] = spawn(
+        join(CACHE, 'etcd'),
+        [
+          ...['--name', `m${i}`, '--data-dir', join(this.directory, `m${i}`)],
+          ...['--listen-client-urls', url, '--advertise-client-urls', url],
+          ...['--listen-peer-urls', `http://127.0.0.1:${peer}`],
+          ...['--initial-advertise-peer-urls', `http://127.0.0.1:${peer}`, '--initial-cluster', peers.join()],
+          ...(tls === undefined
+            ? []
+            : [
+                '--cert-file',
+                tls.cert,
+                '--key-file',
+                tls.key,
+                '--trusted-ca-file',
+                tls.ca,
+                '--client-cert-auth',
+              ]),
+        ],
+        { stdio: 'ignore' },
+      );
+    }
+    if (tls === undefined) await this.#answering();
+  }
+
+  async #answering(): Promise<void> {
     const probe = this.client();
     for (;;) {
       try {
@@ -54,22 +93,23 @@ export class Etcd {
     probe.close();
   }
 
-  client(): ClusterStore {
-    return new ClusterStore({ hosts: [`127.0.0.1:${this.#ports[0]}`], prefix: 'test' }, log);
+  client(more: Partial<ClusterStoreConfig> = {}): ClusterStore {
+    return new ClusterStore({ hosts: this.hosts, prefix: 'test', ...more }, log);
   }
 
-  async stop(): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
+  async stop(member?: number): Promise<void> {
+    for (const [i, child] of this.#children.entries()) {
+      if (child === undefined || child.exitCode !== null || (member !== undefined && member !== i)) continue;
+      this.#children[i] = undefined;
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+    }
   }
 
   async remove(): Promise<void> {
     await this.stop();
-    rmSync(this.#directory, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CACHE } from '../e2e/engine-under-test.ts';
+import { begin, Etcd, endpoint, member, spec, until } from './store.ts';
+
+test('one of three members is away, whichever it is: everything goes on', async (t) => {
+  const etcd = new Etcd({ members: 3 });
+  t.after(() => etcd.remove());
+  await etcd.start();
+  const [a, b] = [member(etcd, 1), member(etcd, 2)];
+  t.after(() => {
+    a.close();
+    b.close();
+  });
+  await Promise.all([begin(a), begin(b)]);
+  await a.createNetwork('three', (_, vni) => spec('three', 'three', '10.0.0.0/24', vni));
+  b.join('three');
+  for (const [i, away] of [0, 1, 2].entries()) {
+    await etcd.stop(away);
+    a.publish(endpoint('three', i));
+    await until(() => b.remotes('three').some(({ id }) => id === `endpoint-${i}`), 30_000);
+    await etcd.start();
+    await until(() => a.status().state === 'connected' && b.status().state === 'connected', 30_000);
+  }
+  assert.equal(b.remotes('three').length, 3);
+});
+
+test('TLS: with the right certificates it works; a wrong one, and none, are refused in words', async (t) => {
+  const certificates = new Etcd();
+  const { directory } = certificates;
+  t.after(() => certificates.remove());
+  const file = (name: string): string => join(directory, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
+  for (const ca of ['ca', 'other']) {
+    openssl(
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+      ...['-subj', `/CN=${ca}`, '-keyout', file(`${ca}.key`), '-out', file(`${ca}.pem`)],
+    );
+  }
+  writeFileSync(file('san'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
+  openssl(
+    ...['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=gangway'],
+    ...['-keyout', file('one.key'), '-out', file('one.csr')],
+  );
+  openssl(
+    ...[
+      'x509',
+      '-req',
+      '-in',
+      file('one.csr'),
+      '-CA',
+      file('ca.pem'),
+      '-CAkey',
+      file('ca.key'),
+      '-CAcreateserial',
+    ],
+    ...['-days', '2', '-extfile', file('san'), '-out', file('one.pem')],
+  );
+  const etcd = new Etcd({ tls: { ca: file('ca.pem'), cert: file('one.pem'), key: file('one.key') } });
+  t.after(() => etcd.remove());
+  await etcd.start();
+  const [cert, key] = [readFileSync(file('one.pem')), readFileSync(file('one.key'))];
+  const good = etcd.client({ tls: { ca: readFileSync(file('ca.pem')), cert, key } });
+  t.after(() => good.close());
+  for (let tries = 0; ; tries++) {
+    try {
+      await good.list('nets/');
+      break;
+    } catch (error) {
+      if (tries > 40) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+  for (const tls of [
+    { ca: readFileSync(file('other.pem')), cert, key },
+    { ca: readFileSync(file('ca.pem')) },
+  ]) {
+    const bad = etcd.client({ tls });
+    await assert.rejects(bad.list('nets/'), /^EngineError: the cluster store does not answer: /);
+    bad.close();
+  }
+});
+
+test('user and password: the right ones work, wrong ones are refused in words', async (t) => {
+  const etcd = new Etcd();
+  t.after(() => etcd.remove());
+  await etcd.start();
+  const etcdctl = (...args: string[]) =>
+    execFileSync(join(CACHE, 'etcdctl'), [`--endpoints=${etcd.hosts[0]}`, ...args], {
+      env: { ETCDCTL_API: '3' },
+      stdio: 'pipe',
+    });
+  etcdctl('user', 'add', 'root:secret');
+  etcdctl('user', 'grant-role', 'root', 'root');
+  etcdctl('auth', 'enable');
+  const good = etcd.client({ auth: { username: 'root', password: 'secret' } });
+  assert.deepEqual((await good.list('nets/')).entries, []);
+  good.close();
+  for (const auth of [{ username: 'root', password: 'guessed' }, undefined]) {
+    const bad = etcd.client(auth === undefined ? {} : { auth });
+    await assert.rejects(
+      bad.list('nets/'),
+      /^EngineError: the cluster store does not answer: .*(auth|user|password)/i,
+    );
+    bad.close();
+  }
+});
