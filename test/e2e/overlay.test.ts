@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
+import { CACHE, CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
@@ -160,6 +160,70 @@ test('the daemon may die: traffic goes on, and it finds all again', async () => 
   await until('the others to be reached', async () =>
     (await ask(one, 'web1', await address(three, 'web3'))).startsWith('web3 ') ? true : undefined,
   );
+});
+
+test('a host is cut off while both sides start containers: nothing is given twice, and all meet again', async () => {
+  await cluster.link(2, 'down');
+  await Promise.all([
+    start(three, 'island', '--network', 'lamp'),
+    start(one, 'mainland', '--network', 'lamp'),
+  ]);
+  assert.match(await ask(three, 'web3', await address(three, 'island')), /^island /);
+  await cluster.link(2, 'up');
+  const found = async (machine: Machine, from: string, name: string): Promise<true | undefined> =>
+    (await machine.docker('exec', from, 'nslookup', '-type=A', name)).status === 0 ? true : undefined;
+  await until('the island to be known', () => found(one, 'mainland', 'island'), 30);
+  await until('the mainland to be known', () => found(three, 'island', 'mainland'), 30);
+  const addresses = [
+    await address(three, 'island'),
+    await address(one, 'mainland'),
+    await address(three, 'web3'),
+  ];
+  assert.equal(new Set(addresses).size, 3, addresses.join());
+  assert.match(await ask(one, 'mainland', addresses[0] ?? ''), /^island /);
+  await three.dockerOk('rm', '-f', 'island');
+  await one.dockerOk('rm', '-f', 'mainland');
+});
+
+test('compose files on two hosts share an external overlay network', async () => {
+  const project = (name: string): string => `
+name: ${name}
+services:
+  ${name}:
+    image: busybox
+    command: sleep 1000
+    dns_search: ["."]
+    networks: [lamp]
+networks:
+  lamp: { external: true }
+`;
+  const compose = (machine: Machine, ...args: string[]): Promise<string> => {
+    const environment = [
+      'env',
+      '-C',
+      join(machine.directory, 'project'),
+      `DOCKER_CONFIG=${machine.directory}/config`,
+    ];
+    return must([...environment, ...machine.dockerCommand('compose', ...args)]);
+  };
+  const sides = [
+    [one, 'front', 'back'],
+    [two, 'back', 'front'],
+  ] as const;
+  for (const [machine, name] of sides) {
+    mkdirSync(join(machine.directory, 'config/cli-plugins'), { recursive: true });
+    copyFileSync(join(CACHE, 'docker-compose'), join(machine.directory, 'config/cli-plugins/docker-compose'));
+    mkdirSync(join(machine.directory, 'project'));
+    writeFileSync(join(machine.directory, 'project/compose.yaml'), project(name));
+    await compose(machine, 'up', '-d', '--quiet-pull');
+  }
+  for (const [machine, name, other] of sides) {
+    await until(`${name} to find ${other}`, async () => {
+      const answer = await compose(machine, 'exec', '-T', name, 'nslookup', '-type=A', other).catch(() => '');
+      return /Address: 10\./.test(answer) ? true : undefined;
+    });
+  }
+  for (const [machine] of sides) await compose(machine, 'down', '-t', '0');
 });
 
 test('a host dies: its containers leave the names after its lease, and come back with it', async () => {
