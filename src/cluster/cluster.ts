@@ -123,8 +123,9 @@ export class Cluster {
     choose: (others: readonly OverlaySpec[], vni: number) => OverlaySpec,
   ): Promise<OverlaySpec> {
     for (;;) {
-      const { entries } = await this.#remote.list<OverlaySpec>('nets/');
+      // Before the listing: what is created after this moment makes the write fail.
       const turn = await this.#remote.get<string>('turn');
+      const { entries } = await this.#remote.list<OverlaySpec>('nets/');
       const others = entries.map(({ value }) => value);
       if (others.some((other) => other.name === name))
         throw conflict(`network with name ${name} already exists`);
