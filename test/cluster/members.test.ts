@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CACHE } from '../e2e/engine-under-test.ts';
-import { begin, Etcd, endpoint, member, spec, until } from './store.ts';
+import { answering, begin, Etcd, endpoint, member, spec, until } from './store.ts';
 
 test('one of three members is away, whichever it is: everything goes on', async (t) => {
   const etcd = new Etcd({ members: 3 });
@@ -65,15 +65,7 @@ test('TLS: with the right certificates it works; a wrong one, and none, are refu
   const [cert, key] = [readFileSync(file('one.pem')), readFileSync(file('one.key'))];
   const good = etcd.client({ tls: { ca: readFileSync(file('ca.pem')), cert, key } });
   t.after(() => good.close());
-  for (let tries = 0; ; tries++) {
-    try {
-      await good.list('nets/');
-      break;
-    } catch (error) {
-      if (tries > 40) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
+  await answering(good);
   for (const tls of [
     { ca: readFileSync(file('other.pem')), cert, key },
     { ca: readFileSync(file('ca.pem')) },

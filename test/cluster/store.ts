@@ -77,20 +77,11 @@ export class Etcd {
         { stdio: 'ignore' },
       );
     }
-    if (tls === undefined) await this.#answering();
-  }
-
-  async #answering(): Promise<void> {
-    const probe = this.client();
-    for (;;) {
-      try {
-        await probe.list('nets/');
-        break;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
+    if (tls === undefined) {
+      const probe = this.client();
+      await answering(probe);
+      probe.close();
     }
-    probe.close();
   }
 
   client(more: Partial<ClusterStoreConfig> = {}): ClusterStore {
@@ -113,6 +104,20 @@ export class Etcd {
   }
 }
 
+/** An etcd takes seconds to begin on a busy machine, and a client's next try may be as far off. */
+export async function answering(client: ClusterStore, milliseconds = 30_000): Promise<void> {
+  const end = Date.now() + milliseconds;
+  for (;;) {
+    try {
+      await client.list('nets/');
+      return;
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 /** A host of the cluster without a kernel. */
 export function member(etcd: Etcd, number: number, local = new Store(':memory:')): Cluster {
   return new Cluster({
@@ -128,7 +133,7 @@ export function begin(cluster: Cluster, listener: Partial<ClusterListener> = {})
   return until(() => cluster.status().state === 'connected');
 }
 
-export async function until(probe: () => boolean, milliseconds = 10_000): Promise<void> {
+export async function until(probe: () => boolean, milliseconds = 30_000): Promise<void> {
   const end = Date.now() + milliseconds;
   while (!probe()) {
     if (Date.now() > end) throw new Error(`waited ${milliseconds} ms in vain`);
