@@ -47,6 +47,8 @@ export class ClusterStore {
   readonly #client: Etcd3;
   readonly #root: string;
   readonly #log: Logger;
+  /** etcd3 passes a member over for 5 s after a few faults, with an error that does not say which. */
+  #lastFault: string | undefined;
 
   constructor(config: ClusterStoreConfig, log: Logger) {
     this.#log = log;
@@ -203,7 +205,9 @@ export class ClusterStore {
     try {
       return await body();
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
+      const passedOver = error instanceof Error && 'isBrokenCircuitError' in error;
+      if (!passedOver) this.#lastFault = error instanceof Error ? error.message : String(error);
+      const words = this.#lastFault ?? String(error);
       throw Object.assign(unavailable(`the cluster store does not answer: ${words}`), { cause: error });
     }
   }

@@ -115,11 +115,14 @@ test('the store goes and comes back: what was said meanwhile is said then, what 
   a.withdraw('away', 'endpoint-5');
   a.publish(endpoint('away', 6));
   const begun = performance.now();
-  await assert.rejects(
-    a.createNetwork('late', (_, vni) => spec('late', 'late', '10.4.0.0/24', vni)),
-    (error: unknown) => error instanceof EngineError && error.status === 503,
-  );
-  assert.ok(performance.now() - begun < 4000, 'it fails fast');
+  for (let tries = 0; tries < 8; tries++) {
+    await assert.rejects(
+      a.createNetwork('late', (_, vni) => spec('late', 'late', '10.4.0.0/24', vni)),
+      (error: unknown) =>
+        error instanceof EngineError && error.status === 503 && /ECONNREFUSED/.test(error.message),
+    );
+    if (tries === 0) assert.ok(performance.now() - begun < 4000, 'it fails fast');
+  }
   await etcd.start();
   await until(() => b.remotes('away')[0]?.id === 'endpoint-6', 20_000);
   assert.equal(b.remotes('away').length, 1);
