@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Collection, Store } from '../engine/store.ts';
-import { conflict, forbidden, system, unavailable } from '../model/errors.ts';
+import { errors, system, unavailable } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
 import type { ClusterStore, Guard, Write } from './cluster-store.ts';
@@ -47,6 +47,8 @@ export class Cluster {
   readonly #own: Collection<{ readonly key: string; readonly endpoint: RemoteEndpoint }>;
   readonly #wanted = new Map<string, RemoteEndpoint>();
   readonly #dirty = new Set<string>();
+  /** Networks whose remotes are others since the listener looked. */
+  readonly #changed = new Set<string>();
   #listener: ClusterListener | undefined;
   /** Of our generation's key: every write of ours is refused once another daemon took our place. */
   #generation: Guard | undefined;
@@ -83,7 +85,7 @@ export class Cluster {
     };
     this.#nodes.onChange = (_, node) => {
       if (node !== undefined) this.#addresses.put(node.id, node);
-      for (const id of this.#endpoints.keys()) listener.remotesChanged(id);
+      for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
     };
     for (const mirror of [this.#networks, this.#nodes]) mirror.onLost = () => this.#lost('a watch ended');
     void this.#connect();
@@ -92,6 +94,10 @@ export class Cluster {
   /** Of all hosts; from disk while the store is away. */
   networks(): readonly OverlaySpec[] {
     return this.#networks.values();
+  }
+
+  network(id: string): OverlaySpec | undefined {
+    return this.#networks.get(`nets/${id}`);
   }
 
   status(): {
@@ -127,8 +133,7 @@ export class Cluster {
       const turn = await this.#remote.get<string>('turn');
       const { entries } = await this.#remote.list<OverlaySpec>('nets/');
       const others = entries.map(({ value }) => value);
-      if (others.some((other) => other.name === name))
-        throw conflict(`network with name ${name} already exists`);
+      if (others.some((other) => other.name === name)) throw errors.networkExists(name);
       const spec = choose(others, freeVni(others));
       const revision = await this.#commit(
         [
@@ -158,9 +163,7 @@ export class Cluster {
         ({ value }) =>
           `name:"${value.containerName}" id:"${value.id.slice(0, 12)}" host:"${value.nodeId.slice(0, 12)}"`,
       );
-      throw forbidden(
-        `error while removing network: network ${spec.name} has active endpoints (${users.join(', ')})`,
-      );
+      throw errors.networkInUse(spec.name, users);
     }
     await this.#commit(
       [],
@@ -179,7 +182,7 @@ export class Cluster {
     if (this.#endpoints.has(networkId)) return;
     const mirror = new Mirror<RemoteEndpoint>(this.#remote, `eps/${networkId}/`, this.#remotes, this.#log);
     this.#endpoints.set(networkId, mirror);
-    mirror.onChange = () => this.#listener?.remotesChanged(networkId);
+    mirror.onChange = () => this.#remotesChanged(networkId);
     mirror.onLost = () => this.#lost('a watch ended');
     if (this.#state === 'connected') void mirror.open().catch((error: unknown) => this.#lost(error));
   }
@@ -197,7 +200,7 @@ export class Cluster {
 
   /** Told to the others as soon as the store can be reached. */
   publish(endpoint: Omit<RemoteEndpoint, 'nodeId'>): void {
-    const key = `eps/${endpoint.networkId}/${this.node.id}/${endpoint.id}`;
+    const key = this.#endpointKey(endpoint.networkId, endpoint.id);
     const whole = { ...endpoint, nodeId: this.node.id };
     this.#own.put(key, { key, endpoint: whole });
     this.#want(key, whole);
@@ -205,7 +208,7 @@ export class Cluster {
   }
 
   withdraw(networkId: string, endpointId: string): void {
-    const key = `eps/${networkId}/${this.node.id}/${endpointId}`;
+    const key = this.#endpointKey(networkId, endpointId);
     if (!this.#wanted.delete(key)) return;
     this.#own.delete(key);
     this.#dirty.add(key);
@@ -216,8 +219,36 @@ export class Cluster {
   close(): void {
     this.#state = 'closed';
     clearTimeout(this.#retry);
-    for (const mirror of [this.#networks, this.#nodes, ...this.#endpoints.values()]) mirror.close();
+    for (const mirror of this.#mirrors()) mirror.pause();
     this.#remote.close();
+  }
+
+  /** The hosts before what is on them. */
+  #mirrors(): readonly (Mirror<ClusterNode> | Mirror<OverlaySpec> | Mirror<RemoteEndpoint>)[] {
+    return [this.#nodes, this.#networks, ...this.#endpoints.values()];
+  }
+
+  #endpointKey(networkId: string, endpointId: string): string {
+    return `eps/${networkId}/${this.node.id}/${endpointId}`;
+  }
+
+  /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */
+  #remotesChanged(networkId: string): void {
+    if (this.#changed.size === 0) queueMicrotask(() => this.#tellChanged());
+    this.#changed.add(networkId);
+  }
+
+  #tellChanged(): void {
+    const ids = [...this.#changed];
+    this.#changed.clear();
+    if (this.#state === 'closed') return;
+    for (const id of ids) {
+      try {
+        this.#listener?.remotesChanged(id);
+      } catch (error) {
+        this.#log.error({ err: error, network: id }, 'a change of the cluster could not be followed');
+      }
+    }
   }
 
   #want(key: string, endpoint: RemoteEndpoint): void {
@@ -244,7 +275,7 @@ export class Cluster {
     if (this.#state === 'closed') return;
     try {
       await this.#register();
-      for (const mirror of [this.#nodes, this.#networks, ...this.#endpoints.values()]) await mirror.open();
+      for (const mirror of this.#mirrors()) await mirror.open();
       await this.#sweepOwn();
     } catch (error) {
       this.#lost(error);
@@ -253,7 +284,7 @@ export class Cluster {
     this.#attempt = 0;
     this.#setState('connected');
     this.#log.info({ nodes: this.#nodes.values().length }, 'the cluster store is reached');
-    for (const id of this.#endpoints.keys()) this.#listener?.remotesChanged(id);
+    for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
     this.#flush();
   }
 
@@ -290,7 +321,7 @@ export class Cluster {
       this.#log.warn({ err: reason }, 'the cluster store is away; traffic, names and local starts go on');
       this.#setState('away');
     }
-    for (const mirror of [this.#networks, this.#nodes, ...this.#endpoints.values()]) mirror.pause();
+    for (const mirror of this.#mirrors()) mirror.pause();
     const delay = RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)];
     this.#retry = setTimeout(() => {
       this.#retry = undefined;

@@ -64,10 +64,6 @@ export class Mirror<T> {
     this.#stop = undefined;
   }
 
-  close(): void {
-    this.pause();
-  }
-
   /** It is of no interest any more, here and on disk. */
   forget(): void {
     this.pause();

@@ -67,6 +67,10 @@ export const errors = {
       `Conflict. The container name "/${name}" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
     ),
   networkExists: (name: string) => conflict(`network with name ${name} already exists`),
+  /** @param users as `name:"web" id:"0123456789ab"` */
+  networkInUse: (name: string, users: readonly string[]) =>
+    forbidden(`error while removing network: network ${name} has active endpoints (${users.join(', ')})`),
+  poolOverlaps: () => forbidden('invalid pool request: Pool overlaps with other one on this address space'),
   swarm: () =>
     unavailable(
       'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',

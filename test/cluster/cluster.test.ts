@@ -85,6 +85,25 @@ test('endpoints are told to who is on the network, and to nobody else; what a cr
   );
 });
 
+test('what is listed in one go is told once, however much it is', async () => {
+  const a = await host(21);
+  await a.createNetwork('many', (_, vni) => spec('many', 'many', '10.6.0.0/24', vni));
+  for (let i = 0; i < 100; i++) a.publish(endpoint('many', i));
+  await until(() => a.status().waiting === 0);
+  const b = member(etcd, 22);
+  open.push(b);
+  let told = 0;
+  await begin(b, {
+    remotesChanged: (id) => {
+      if (id === 'many') told++;
+    },
+  });
+  b.join('many');
+  await until(() => b.remotes('many').length === 100);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(told, 1);
+});
+
 test('a daemon whose place was taken by another writes nothing any more', async () => {
   const old = await host(9);
   const now = await host(9);

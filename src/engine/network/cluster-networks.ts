@@ -38,7 +38,7 @@ export class ClusterNetworks {
 
   /** @throws EngineError FORBIDDEN while a container of any host is on it, UNAVAILABLE without the store */
   async remove(network: OverlayNetwork): Promise<void> {
-    const spec = this.#cluster?.networks().find(({ id }) => id === network.id);
+    const spec = this.#cluster?.network(network.id);
     if (this.#cluster === undefined || spec === undefined) {
       throw unavailable(
         `the cluster store that has network ${network.name} is not configured (--cluster-store)`,
@@ -53,7 +53,7 @@ export class ClusterNetworks {
     const { blocks } = this.#cluster;
     for (const [name, settings] of Object.entries(networks)) {
       const network = this.#registry.list().find((each) => each.name === name || each.id === name);
-      const spec = this.#cluster.networks().find(({ id }) => id === network?.id);
+      const spec = network && this.#cluster.network(network.id);
       if (spec === undefined) continue;
       const wanted = settings.IPAMConfig?.IPv4Address;
       if (wanted) await blocks.claimFor(spec, parseIp(wanted));

@@ -12,7 +12,7 @@ import {
   parseIp,
   prefixOf,
 } from '../../model/address.ts';
-import { EngineError, forbidden, invalid, invalidAll, system } from '../../model/errors.ts';
+import { EngineError, errors, forbidden, invalid, invalidAll, system } from '../../model/errors.ts';
 import { AddressPool } from '../../plan/ipam.ts';
 import { edgeAddresses } from '../../plan/subnet-pool.ts';
 
@@ -49,11 +49,9 @@ export function parseIpam(
     if (!enabled[family]) continue;
     const before = found[family];
     if (before !== undefined) {
-      throw forbidden(
-        before.subnet && wish.subnet && overlaps(before.subnet, wish.subnet)
-          ? 'invalid pool request: Pool overlaps with other one on this address space'
-          : `${driver} driver doesn't support multiple subnets`,
-      );
+      throw before.subnet && wish.subnet && overlaps(before.subnet, wish.subnet)
+        ? errors.poolOverlaps()
+        : forbidden(`${driver} driver doesn't support multiple subnets`);
     }
     found[family] = wish;
   }

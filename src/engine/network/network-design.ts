@@ -10,7 +10,7 @@ import {
   type Prefix,
   parsePrefix,
 } from '../../model/address.ts';
-import { forbidden, invalid, notFound } from '../../model/errors.ts';
+import { errors, forbidden, invalid, notFound } from '../../model/errors.ts';
 import {
   type AddressedNetwork,
   type Addressing,
@@ -83,7 +83,7 @@ export class NetworkDesign {
       const family = wish.families[familyOf(any)];
       return family === undefined
         ? undefined
-        : addressingOf(given, family, any, this.#subnetFor(family, host.usedPrefixes, any));
+        : addressingOf(given, family, any, this.#subnetFor(family, any, host, this.#sources));
     };
     const ipv4 = address(ANY_IPV4);
     const ipv6 = address(ANY_IPV6);
@@ -142,17 +142,22 @@ export class NetworkDesign {
     );
   }
 
-  #subnetFor<A extends Ip>(wish: AddressingWish, onHost: HostFacts['usedPrefixes'], any: A): Prefix<A> {
-    const ours = this.#existing().flatMap(subnetsOf);
+  /** The wanted subnet, or one of the sources'. @param elsewhere subnets of networks that this host may not know yet */
+  #subnetFor<A extends Ip>(
+    wish: AddressingWish,
+    any: A,
+    host: HostFacts,
+    sources: readonly SubnetSource[],
+    elsewhere: readonly Prefix[] = [],
+  ): Prefix<A> {
+    const ours = [...this.#existing().flatMap(subnetsOf), ...elsewhere];
     if (wish.subnet === undefined) {
-      const chosen = chooseSubnet(this.#sources, [...ours, ...onHost], any, wish.size);
+      const chosen = chooseSubnet(sources, [...ours, ...host.usedPrefixes], any, wish.size);
       if (chosen === undefined) throw invalid('all predefined address pools have been fully subnetted');
       return chosen;
     }
     const { subnet } = wish;
-    if (ours.some((other) => overlaps(other, subnet))) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    }
+    if (ours.some((other) => overlaps(other, subnet))) throw errors.poolOverlaps();
     return subnet as Prefix<A>;
   }
 
@@ -160,20 +165,7 @@ export class NetworkDesign {
   overlaySpec(wish: OverlayNetworkWish, others: readonly OverlaySpec[], vni: number): OverlaySpec {
     const taken = others.flatMap(({ ipv4 }) => (ipv4 === undefined ? [] : [ipv4.subnet]));
     const family = wish.families.ipv4 ?? { auxAddresses: {} };
-    const clash = family.subnet && taken.some((other) => overlaps(other, family.subnet as Prefix));
-    if (clash) throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    const subnet = (family.subnet ??
-      chooseSubnet(
-        OVERLAY_SOURCES,
-        [...taken, ...this.#kernel.host().usedPrefixes],
-        ANY_IPV4,
-        family.size,
-      )) as Prefix<Ipv4> | undefined;
-    if (subnet === undefined) throw invalid('all predefined address pools have been fully subnetted');
-    // Other drivers' networks of this host would be in the way of its own containers.
-    if (this.#existing().some((network) => subnetsOf(network).some((own) => overlaps(own, subnet)))) {
-      throw forbidden('invalid pool request: Pool overlaps with other one on this address space');
-    }
+    const subnet = this.#subnetFor(family, ANY_IPV4, this.#kernel.host(), OVERLAY_SOURCES, taken);
     const gateway = (family.gateway ?? firstAddress(subnet)) as Ipv4;
     checkReserved(subnet, gateway, family.auxAddresses);
     return {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { NetnsPath } from '../../model/address.ts';
-import { forbidden, system, unavailable } from '../../model/errors.ts';
+import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
 import {
   type ConfigNetwork,
   familiesOf,
@@ -169,9 +169,7 @@ export class Networks implements Networking {
     const active = this.endpointsOf(network.id);
     if (active.length > 0) {
       const users = active.map(({ containerName, id }) => `name:"${containerName}" id:"${id.slice(0, 12)}"`);
-      throw forbidden(
-        `error while removing network: network ${network.name} has active endpoints (${users.join(', ')})`,
-      );
+      throw errors.networkInUse(network.name, users);
     }
     if (network.driver === 'overlay') {
       return this.#cluster.remove(network).then(() => this.#publish('destroy', network));

@@ -60,6 +60,15 @@ export class Overlays {
     });
   }
 
+  /** Whether a link of that name is the bridge or the tunnel of a network that has containers here. */
+  wantedLink(name: string): 'bridge' | 'port' | undefined {
+    for (const { overlay } of this.#carried()) {
+      if (overlay.bridge === name) return 'bridge';
+      if (overlay.vxlan === name) return 'port';
+    }
+    return undefined;
+  }
+
   /** Before the first endpoint of ours. @throws KernelError */
   carry(network: OverlayNetwork): void {
     if (this.#entries.has(network.id)) return;

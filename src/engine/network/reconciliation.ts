@@ -58,10 +58,8 @@ export class Reconciliation implements Patient {
 
   wantedLink(name: string): 'bridge' | 'port' | undefined {
     const { registry, table, overlays } = this.#options;
-    const tunnel = overlays
-      ?.planned()
-      .find((each) => (each.kind === 'bridge' || each.kind === 'vxlan') && each.ifName === name);
-    if (tunnel !== undefined) return tunnel.kind === 'bridge' ? 'bridge' : 'port';
+    const ofOverlay = overlays?.wantedLink(name);
+    if (ofOverlay !== undefined) return ofOverlay;
     if (registry.bridges().some(({ bridge }) => bridge.owned && bridge.ifName === name)) return 'bridge';
     return table.allEndpoints().some(({ hostIfName }) => hostIfName === name) ? 'port' : undefined;
   }
