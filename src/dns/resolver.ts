@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { decode } from 'dns-packet';
-import { type Ip, ipFromBytes, isIpv4 } from '../model/address.ts';
+import { type Ip, ipFromBytes } from '../model/address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { formatReply, parseQuery, peekReply, type Query, RCODE, type Reply } from './message.ts';
 import type { NameTable } from './name-table.ts';
@@ -40,11 +40,10 @@ export class Resolver {
     if (addresses.length === 0) return undefined;
     // A known name of another family or type has no answer, and is nobody else's (RFC 4074 §4).
     if (type !== 'A' && type !== 'AAAA') return { rcode: RCODE.NOERROR, authoritative: true };
-    const wanted = addresses.filter((address) => isIpv4(address) === (type === 'A'));
     return {
       rcode: RCODE.NOERROR,
       authoritative: true,
-      answers: rotated(wanted).map((data) => ({ type, name, ttl: LOCAL_TTL_SECONDS, data })),
+      answers: rotated(ofType(addresses, type)).map((data) => ({ type, name, ttl: LOCAL_TTL_SECONDS, data })),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { BridgeResource } from '../plan/resource.ts';
-import { deleteLink, isGone, MARK, setAddresses, setIpv6 } from './link.ts';
+import { deleteLink, MARK, setAddresses, setIpv6, unlessGone } from './link.ts';
 import { attribute, mac, nested, text, u32 } from './netlink.ts';
 import { IFLA, type RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
@@ -30,11 +30,7 @@ export function createBridge(routes: RouteSocket, bridge: BridgeResource): void 
 
 /** Its name is free at once. Success when it is gone already. */
 export function deleteBridge(routes: RouteSocket, { ifName }: BridgeResource): void {
-  try {
-    routes.deleteLinkLater(ifName);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+  unlessGone(() => routes.deleteLinkLater(ifName));
 }
 
 /** In place: ports and their traffic stay. */

@@ -1,7 +1,7 @@
 import type { Family, Ip } from '../model/address.ts';
 import type { InnerInterface } from '../plan/resource.ts';
 import { KernelError } from './kernel.ts';
-import { isGone, setAddresses, setIpv6 } from './link.ts';
+import { setAddresses, setIpv6, unlessGone } from './link.ts';
 import { attribute, mac, u32 } from './netlink.ts';
 import type { NetnsSwitch } from './netns.ts';
 import { IFLA, type Link, RouteSocket } from './rtnetlink.ts';
@@ -60,15 +60,8 @@ export function announce(namespaces: NetnsSwitch, inner: InnerInterface): void {
 }
 
 function setGateway(routes: RouteSocket, link: number, family: Family, gateway: Ip | undefined): void {
-  if (gateway !== undefined) {
-    routes.setDefaultRoute(link, gateway);
-    return;
-  }
-  try {
-    routes.deleteDefaultRoute(link, family);
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+  if (gateway === undefined) unlessGone(() => routes.deleteDefaultRoute(link, family));
+  else routes.setDefaultRoute(link, gateway);
 }
 
 /** @throws KernelError ENOENT when there is no such setting */
@@ -83,12 +76,5 @@ function inside(
   inner: InnerInterface,
   body: (routes: RouteSocket, link: Link) => void,
 ): void {
-  namespaces.inside(inner.netns, () => {
-    const routes = new RouteSocket();
-    try {
-      body(routes, routes.link(inner.ifName));
-    } finally {
-      routes.close();
-    }
-  });
+  namespaces.inside(inner.netns, () => RouteSocket.use((routes) => body(routes, routes.link(inner.ifName))));
 }

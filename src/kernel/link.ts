@@ -10,13 +10,18 @@ export const isGone = (error: unknown): boolean =>
   error instanceof KernelError &&
   ['ENODEV', 'ENOENT', 'ENXIO', 'ESRCH', 'EADDRNOTAVAIL'].includes(error.errno);
 
-/** Success when it is gone already. */
-export function deleteLink(routes: RouteSocket, name: string): void {
+/** Success when what `body` takes away is gone already. */
+export function unlessGone(body: () => void): void {
   try {
-    routes.deleteLink(name);
+    body();
   } catch (error) {
     if (!isGone(error)) throw error;
   }
+}
+
+/** Success when it is gone already. */
+export function deleteLink(routes: RouteSocket, name: string): void {
+  unlessGone(() => routes.deleteLink(name));
 }
 
 /** Gives the link exactly these addresses, leaving those it has. */

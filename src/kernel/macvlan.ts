@@ -45,12 +45,5 @@ export function createMacvlan(routes: RouteSocket, namespaces: NetnsSwitch, macv
 
 /** Success when it, or its namespace, is gone already. */
 export function deleteMacvlan(namespaces: NetnsSwitch, { netns, ifName }: MacvlanResource): void {
-  namespaces.inside(netns, () => {
-    const routes = new RouteSocket();
-    try {
-      deleteLink(routes, ifName);
-    } finally {
-      routes.close();
-    }
-  });
+  namespaces.inside(netns, () => RouteSocket.use((routes) => deleteLink(routes, ifName)));
 }

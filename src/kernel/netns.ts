@@ -41,12 +41,7 @@ export class NetnsSwitch {
     const before = this.#current;
     try {
       libc.unshare(libc.CLONE_NEWNET);
-      const routes = new RouteSocket();
-      try {
-        routes.changeLink({ index: 1, name: 'lo' }, [], true);
-      } finally {
-        routes.close();
-      }
+      RouteSocket.use((routes) => routes.changeLink({ index: 1, name: 'lo' }, [], true));
       // The mount namespace stays the caller's, so the mount is seen by everything the daemon starts. Where the
       // parent mount is shared it reaches the peers too, and so does the unmount.
       mount(CURRENT, path, 'none', 0, ['bind']);

@@ -85,9 +85,8 @@ function observeLinks(parts: KernelParts, netns: readonly NetnsPath[]): readonly
 }
 
 function observeInside(parts: KernelParts, netns: NetnsPath): readonly InnerLink[] {
-  return parts.namespaces.inside(netns, () => {
-    const routes = new RouteSocket();
-    try {
+  return parts.namespaces.inside(netns, () =>
+    RouteSocket.use((routes) => {
       const links = routes.links().filter((link) => link.kind === 'veth' || link.kind === 'macvlan');
       const addresses = routes.addresses();
       const defaults = routes.routes().filter((route) => route.to === undefined);
@@ -99,10 +98,8 @@ function observeInside(parts: KernelParts, netns: NetnsPath): readonly InnerLink
         gateway: defaults.find((route) => route.link === link.index && route.family === 'ipv4')?.gateway,
         gateway6: defaults.find((route) => route.link === link.index && route.family === 'ipv6')?.gateway,
       }));
-    } finally {
-      routes.close();
-    }
-  });
+    }),
+  );
 }
 
 const hasIpv6 = (name: string): boolean => readSysctl(`net/ipv6/conf/${name}/disable_ipv6`) === '0';

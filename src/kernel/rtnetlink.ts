@@ -144,6 +144,16 @@ export function linkHeader(index: number, flags = 0, mask = 0): Buffer {
 export class RouteSocket {
   readonly #netlink = new NetlinkSocket(NETLINK_ROUTE);
 
+  /** One of the namespace that the thread is in now, closed after `body`. */
+  static use<T>(body: (routes: RouteSocket) => T): T {
+    const routes = new RouteSocket();
+    try {
+      return body(routes);
+    } finally {
+      routes.close();
+    }
+  }
+
   /** @throws KernelError EEXIST when the name is taken */
   createLink(name: string, attributes: readonly Buffer[], up = false): void {
     const flags = up ? IFF_UP : 0;

@@ -1,6 +1,6 @@
 import { ipBytes } from '../model/address.ts';
 import type { FdbResource, NeighbourResource, VxlanResource } from '../plan/resource.ts';
-import { deleteLink, isGone, MARK, setIpv6 } from './link.ts';
+import { deleteLink, MARK, setIpv6, unlessGone } from './link.ts';
 import { attribute, mac, nested, text, u8, u16be, u32 } from './netlink.ts';
 import { IFLA, type RouteSocket } from './rtnetlink.ts';
 
@@ -44,7 +44,7 @@ export function setFdb(routes: RouteSocket, fdb: FdbResource): void {
 
 /** Success when it, or its tunnel, is gone already. */
 export function deleteFdb(routes: RouteSocket, fdb: FdbResource): void {
-  ifThere(() => routes.deleteForwarding(routes.link(fdb.vxlan).index, mac(fdb.mac), ipBytes(fdb.host)));
+  unlessGone(() => routes.deleteForwarding(routes.link(fdb.vxlan).index, mac(fdb.mac), ipBytes(fdb.host)));
 }
 
 export function setNeighbour(routes: RouteSocket, neighbour: NeighbourResource): void {
@@ -53,13 +53,5 @@ export function setNeighbour(routes: RouteSocket, neighbour: NeighbourResource):
 
 /** Success when it, or its tunnel, is gone already. */
 export function deleteNeighbour(routes: RouteSocket, neighbour: NeighbourResource): void {
-  ifThere(() => routes.deleteNeighbour(routes.link(neighbour.vxlan).index, neighbour.address));
-}
-
-function ifThere(body: () => void): void {
-  try {
-    body();
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
+  unlessGone(() => routes.deleteNeighbour(routes.link(neighbour.vxlan).index, neighbour.address));
 }

@@ -13,16 +13,20 @@ interface NetworkBase {
   readonly options: Readonly<Record<string, string>>;
 }
 
-export interface BridgeNetwork extends NetworkBase {
-  readonly driver: 'bridge';
+/** What every network has that containers have addresses on. */
+interface AddressedBase extends NetworkBase {
   readonly internal: boolean;
   readonly attachable: boolean;
   /** At least one of the two. */
   readonly ipv4?: Addressing<Ipv4>;
   readonly ipv6?: Addressing<Ipv6>;
-  readonly bridge: BridgeSettings;
   /** Name of the config-only network it was made from (`--config-from`). */
   readonly configFrom?: string;
+}
+
+export interface BridgeNetwork extends AddressedBase {
+  readonly driver: 'bridge';
+  readonly bridge: BridgeSettings;
 }
 
 /**
@@ -73,13 +77,8 @@ export interface BridgeSettings {
 export type MacvlanMode = 'bridge' | 'private' | 'vepa' | 'passthru';
 
 /** Containers with MACs of their own on the network of an interface of the host. */
-export interface MacvlanNetwork extends NetworkBase {
+export interface MacvlanNetwork extends AddressedBase {
   readonly driver: 'macvlan';
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly ipv4?: Addressing<Ipv4>;
-  readonly ipv6?: Addressing<Ipv6>;
-  readonly configFrom?: string;
   readonly macvlan: {
     readonly parent: IfName;
     readonly mode: MacvlanMode;
@@ -90,13 +89,8 @@ export interface MacvlanNetwork extends NetworkBase {
 }
 
 /** One network over many hosts; what all hosts agree on is in the cluster store. */
-export interface OverlayNetwork extends NetworkBase {
+export interface OverlayNetwork extends AddressedBase {
   readonly driver: 'overlay';
-  readonly internal: boolean;
-  readonly attachable: boolean;
-  readonly ipv4?: Addressing<Ipv4>;
-  readonly ipv6?: Addressing<Ipv6>;
-  readonly configFrom?: string;
   readonly overlay: {
     /** VXLAN network identifier, 24 bits. */
     readonly vni: number;

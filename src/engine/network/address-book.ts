@@ -49,7 +49,7 @@ export class AddressBook {
     this.#pools.set(network.id, pools);
     for (const block of blocks) this.addBlock(network.id, block);
     for (const lease of this.#leases.values()) {
-      for (const [pool, address] of this.#leased(lease, network.id)) pool.keep(address);
+      for (const [pool, address] of this.#pairs(network.id, lease[network.id])) pool.keep(address);
     }
   }
 
@@ -98,12 +98,12 @@ export class AddressBook {
 
   /** Takes what an endpoint has from before. */
   adopt(networkId: string, addresses: Addresses): void {
-    for (const [pool, address] of this.#pairs(networkId, addresses)) pool.take(address);
+    for (const [pool, address] of this.#pairs(networkId, ipsOf(addresses))) pool.take(address);
   }
 
   /** The container keeps its claim. */
   release(networkId: string, addresses: Addresses): void {
-    for (const [pool, address] of this.#pairs(networkId, addresses)) pool.release(address);
+    for (const [pool, address] of this.#pairs(networkId, ipsOf(addresses))) pool.release(address);
   }
 
   /** Ends the claims of a container that is removed, or leaves a network for good. */
@@ -111,7 +111,7 @@ export class AddressBook {
     const lease = this.#leases.get(containerId);
     if (lease === undefined) return;
     for (const id of networkId === undefined ? Object.keys(lease) : [networkId]) {
-      for (const [pool, address] of this.#leased(lease, id)) pool.unkeep(address);
+      for (const [pool, address] of this.#pairs(id, lease[id])) pool.unkeep(address);
     }
     const rest = Object.entries(lease).filter(([id]) => networkId !== undefined && id !== networkId);
     if (rest.length > 0) this.#write(containerId, Object.fromEntries(rest));
@@ -124,15 +124,11 @@ export class AddressBook {
   #remember(containerId: string, networkId: string, taken: Partial<Record<Family, EndpointAddress>>): void {
     const lease = this.#leases.get(containerId) ?? {};
     const before = lease[networkId];
-    const now: Partial<Record<Family, Ip>> = {};
-    for (const family of FAMILIES) {
-      const address = taken[family]?.address;
-      if (address !== undefined) now[family] = address;
-    }
+    const now = ipsOf(taken);
     if (before?.ipv4 === now.ipv4 && before?.ipv6 === now.ipv6) return;
-    for (const [pool, address] of this.#leased(lease, networkId)) pool.unkeep(address);
+    for (const [pool, address] of this.#pairs(networkId, lease[networkId])) pool.unkeep(address);
     const after = { ...lease, [networkId]: now };
-    for (const [pool, address] of this.#leased(after, networkId)) pool.keep(address);
+    for (const [pool, address] of this.#pairs(networkId, after[networkId])) pool.keep(address);
     this.#write(containerId, after);
   }
 
@@ -141,22 +137,23 @@ export class AddressBook {
     this.#records.put(containerId, { containerId, lease });
   }
 
-  #leased(lease: Lease, networkId: string): readonly (readonly [Pool, Ip])[] {
+  /** Each address with the pool it is of. */
+  #pairs(networkId: string, addresses: Partial<Record<Family, Ip>> = {}): readonly (readonly [Pool, Ip])[] {
     const pools = this.#pools.get(networkId);
-    const of = lease[networkId];
     return FAMILIES.flatMap((family) => {
-      const [pool, address] = [pools?.[family], of?.[family]];
+      const [pool, address] = [pools?.[family], addresses[family]];
       return pool === undefined || address === undefined ? [] : [[pool, address] as const];
     });
   }
+}
 
-  #pairs(networkId: string, addresses: Addresses): readonly (readonly [Pool, Ip])[] {
-    const pools = this.#pools.get(networkId);
-    return FAMILIES.flatMap((family) => {
-      const [pool, address] = [pools?.[family], addresses[family]?.address];
-      return pool === undefined || address === undefined ? [] : [[pool, address] as const];
-    });
+function ipsOf(addresses: Partial<Record<Family, EndpointAddress>>): Partial<Record<Family, Ip>> {
+  const ips: Partial<Record<Family, Ip>> = {};
+  for (const family of FAMILIES) {
+    const address = addresses[family]?.address;
+    if (address !== undefined) ips[family] = address;
   }
+  return ips;
 }
 
 function poolOf(network: AddressedNetwork, addressing: Addressing): Pool {

@@ -48,6 +48,14 @@ export function parseBridgeOptions(options: Readonly<Record<string, string>>, in
   return wish;
 }
 
+const MTU = 'com.docker.network.driver.mtu';
+
+/** Of drivers that know no other option of the bridge's. @throws EngineError INVALID_PARAMETER */
+export function mtuOption(options: Readonly<Record<string, string>>): number | undefined {
+  const text = options[MTU];
+  return text === undefined ? undefined : parseMtu(MTU, text);
+}
+
 /** `com.docker.network.enable_ipv4` and `enable_ipv6`. @throws EngineError INVALID_PARAMETER */
 export function familyOption(options: Readonly<Record<string, string>>, family: Family): boolean | undefined {
   const name = `com.docker.network.enable_${family}`;
@@ -148,7 +156,7 @@ function gatewayMode(name: string, value: string): GatewayMode {
 const isInteger = (text: string): boolean => /^[-+]?\d+$/.test(text);
 
 /** The least an IPv4 link may have is 68 (RFC 791), the most a bridge has is 65535. */
-export function parseMtu(name: string, value: string): number {
+function parseMtu(name: string, value: string): number {
   if (!isInteger(value))
     throw unparsed(name, value, `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`);
   const bytes = Number(value);

@@ -1,7 +1,7 @@
 import { type IfName, parseIfName } from '../../model/address.ts';
 import { invalid, notImplemented } from '../../model/errors.ts';
 import type { MacvlanMode } from '../../model/network.ts';
-import { parseMtu } from './bridge-options.ts';
+import { mtuOption } from './bridge-options.ts';
 
 /** The options of the macvlan driver. */
 export interface MacvlanWish {
@@ -27,12 +27,12 @@ export function parseMacvlanOptions(options: Readonly<Record<string, string>>): 
       `requested macvlan mode '${mode}' is not valid, 'bridge' mode is the macvlan driver default`,
     );
   }
-  const mtuOption = 'com.docker.network.driver.mtu';
+  const mtu = mtuOption(options);
   const prefix = options['com.docker.network.container_iface_prefix'];
   return {
     parent: parseIfName(parent),
     mode: known,
-    ...(options[mtuOption] !== undefined && { mtu: parseMtu(mtuOption, options[mtuOption]) }),
+    ...(mtu !== undefined && { mtu }),
     ...(prefix && { ifPrefix: prefix }),
   };
 }

@@ -2,11 +2,10 @@ import { z } from 'zod';
 import type { Family } from '../../model/address.ts';
 import { forbidden, invalid, notFound, notImplemented } from '../../model/errors.ts';
 import type { ConfigNetwork } from '../../model/network.ts';
-import { type BridgeWish, familyOption, parseBridgeOptions, parseMtu } from './bridge-options.ts';
+import { type BridgeWish, familyOption, mtuOption, parseBridgeOptions } from './bridge-options.ts';
 import { type AddressingWish, type IpamConfig, parseIpam } from './ipam-request.ts';
 import { type MacvlanWish, parseMacvlanOptions } from './macvlan-options.ts';
 
-const MTU = 'com.docker.network.driver.mtu';
 const PREDEFINED = new Set(['bridge', 'host', 'none', 'default']);
 
 const map = z.record(z.string(), z.string()).nullish();
@@ -122,8 +121,8 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
   };
   if (driver === 'overlay') {
     if (enabled.ipv6) throw notImplemented('IPv6 on an overlay network');
-    const mtu = options[MTU];
-    return { kind: 'overlay', ...wish, ...(mtu !== undefined && { mtu: parseMtu(MTU, mtu) }) };
+    const mtu = mtuOption(options);
+    return { kind: 'overlay', ...wish, ...(mtu !== undefined && { mtu }) };
   }
   return driver === 'macvlan'
     ? { kind: 'macvlan', ...wish, macvlan: parseMacvlanOptions(options) }
