@@ -1,7 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer, type Server, type Socket as Stream } from 'node:net';
+import { decode, encode } from 'dns-packet';
 import type { Logger } from 'pino';
-import type { NetnsPath } from '../model/address.ts';
+import { type Ip, type NetnsPath, parseIp } from '../model/address.ts';
 import { formatError } from './message.ts';
 import { NameTable } from './name-table.ts';
 import { Resolver, type View } from './resolver.ts';
@@ -18,6 +19,8 @@ interface Listening {
   readonly clients: Set<Stream>;
 }
 
+/** RFC 1035 §4.1.1. */
+const RECURSION_DESIRED = 1 << 8;
 /** A TCP client that says nothing is cut off (RFC 7766 §6.2.3). */
 const IDLE_MS = 10_000;
 
@@ -32,6 +35,29 @@ export class NameService {
   constructor(openSockets: OpenSockets, log: Logger) {
     this.#openSockets = openSockets;
     this.#log = log;
+  }
+
+  /** What a sandbox would be told of a name. @returns no addresses when nobody knows it */
+  async find(
+    name: string,
+    view: View,
+  ): Promise<{ readonly outside: boolean; readonly addresses: readonly Ip[] }> {
+    const own = this.#resolver.addresses(name, view);
+    if (own.length > 0 || view.upstreams === undefined) return { outside: false, addresses: own };
+    const found = await Promise.all(
+      (['A', 'AAAA'] as const).map(async (type) => {
+        const question = encode({
+          type: 'query',
+          id: 1,
+          flags: RECURSION_DESIRED,
+          questions: [{ type, name }],
+        });
+        const answer = await this.#resolver.answer(question, view, 'udp');
+        const answers = answer === undefined ? [] : (decode(answer).answers ?? []);
+        return answers.flatMap((each) => (each.type === type ? [parseIp(each.data)] : []));
+      }),
+    );
+    return { outside: true, addresses: found.flat() };
   }
 
   /** Does nothing when it listens there already. @param view asked anew for every question */

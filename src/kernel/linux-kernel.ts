@@ -1,6 +1,8 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
+import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
-import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
+import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
@@ -10,9 +12,10 @@ import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside } from './inside-sockets.ts';
-import type { HostFacts, Kernel, KernelError } from './kernel.ts';
+import type { HostFacts, Kernel, KernelError, TunnelEntry } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
+import { type AskedPort, readListeners, readNamespace } from './namespace-reader.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
@@ -102,6 +105,28 @@ export class LinuxKernel implements Kernel {
 
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
+  }
+
+  namespace(netns?: NetnsPath): NamespaceFacts {
+    return netns === undefined ? readNamespace() : this.#parts.namespaces.inside(netns, readNamespace);
+  }
+
+  listeners(asked: readonly AskedPort[], netns?: NetnsPath): readonly ListenerFacts[] {
+    const read = (): readonly ListenerFacts[] => readListeners(asked);
+    return netns === undefined ? read() : this.#parts.namespaces.inside(netns, read);
+  }
+
+  elements(family: TableFamily): readonly ElementResource[] | undefined {
+    return this.#parts.table.list(family)?.elements;
+  }
+
+  tunnelEntries(): readonly TunnelEntry[] {
+    const { routes } = this.#parts;
+    const hosts = new Map(routes.forwardings().map(({ link, mac, host }) => [`${link} ${mac}`, host]));
+    return routes.neighbours().flatMap(({ link, address, mac }) => {
+      const host = hosts.get(`${link} ${mac}`);
+      return host === undefined ? [] : [{ link, address, host }];
+    });
   }
 
   host(): HostFacts {

@@ -56,12 +56,11 @@ export interface AskedPort {
 }
 
 /**
- * Everything that decides about packets in the namespace the thread is in now. Some dumps, about a millisecond on a
- * host with few links; for questions, never for an operation.
- * @param asked whose listeners are wanted; none when there is no port in the question
+ * Everything that decides about packets in the namespace the thread is in now, but for who listens. Some dumps, about a
+ * millisecond on a host with few links; for questions, never for an operation.
  * @throws KernelError
  */
-export function readNamespace(asked: readonly AskedPort[]): NamespaceFacts {
+export function readNamespace(): NamespaceFacts {
   const netlink = new NetlinkSocket(NETLINK_ROUTE);
   try {
     const mask = attribute(IFLA.EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS));
@@ -71,7 +70,7 @@ export function readNamespace(asked: readonly AskedPort[]): NamespaceFacts {
       addresses: RouteSocket.use((routes) => routes.addresses()),
       routes: netlink.dump(RTM.GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(routeFacts),
       settings: readSettings(links),
-      listeners: readListeners(asked),
+      listeners: [],
       firewall: readFirewall(),
       legacyTables: legacyTables(),
     };
@@ -142,7 +141,8 @@ function readSettings(links: readonly LinkFacts[]): SettingFacts {
   };
 }
 
-function readListeners(asked: readonly AskedPort[]): readonly ListenerFacts[] {
+/** Who waits for clients on these ports, in the namespace the thread is in now. @throws KernelError */
+export function readListeners(asked: readonly AskedPort[]): readonly ListenerFacts[] {
   const found = [...new Set(asked.map(({ protocol }) => protocol))].flatMap((protocol) =>
     listeningSockets(protocol)
       .filter((socket) => asked.some((each) => each.protocol === protocol && each.port === socket.port))

@@ -98,6 +98,11 @@ export class ContainerNames {
     this.#open(sandbox);
   }
 
+  /** What a program in the sandbox is told of a name; undefined where our name service does not answer. */
+  find(sandbox: Sandbox, name: string): ReturnType<NameService['find']> | undefined {
+    return this.serves(sandbox.containerId) ? this.#service.find(name, this.#view(sandbox)) : undefined;
+  }
+
   close(sandbox: Sandbox): void {
     this.#service.close(sandbox.id);
     this.#given.delete(sandbox.containerId);

@@ -35,6 +35,7 @@ import { Overlays } from './overlays.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
+import { SituationReader } from './situation-reader.ts';
 
 export interface NetworksOptions {
   readonly config: DaemonConfig;
@@ -65,6 +66,8 @@ export class Networks implements Networking {
   readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
   readonly #reconciliation: Reconciliation;
+  /** For questions about who reaches whom. */
+  readonly situations: SituationReader;
   #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
@@ -114,6 +117,15 @@ export class Networks implements Networking {
       registry: this.#registry,
       table: this.#table,
       overlays: this.#overlays,
+    });
+    this.situations = new SituationReader({
+      kernel,
+      facts: this.#facts,
+      registry: this.#registry,
+      table: this.#table,
+      names: this.#names,
+      overlays: this.#overlays,
+      hostsDirectory: (id) => join(config.dataRoot, 'containers', id),
     });
   }
 

@@ -124,6 +124,18 @@ export class Overlays {
     return [...ids].map((id) => this.#overlay(id)).filter((network) => network !== undefined);
   }
 
+  /** Containers of other hosts on the overlay networks that have containers here. */
+  elsewhere(): readonly (PlacedRemote & { readonly vxlan: string; readonly alive: boolean })[] {
+    const { cluster } = this.#options;
+    return this.#carried().flatMap((network) =>
+      this.#placed(network).map((placed) => ({
+        ...placed,
+        vxlan: network.overlay.vxlan,
+        alive: cluster.isAlive(placed.remote.nodeId),
+      })),
+    );
+  }
+
   #placed(network: OverlayNetwork): readonly PlacedRemote[] {
     const { cluster } = this.#options;
     return cluster.remotes(network.id).flatMap((remote) => {
