@@ -37,27 +37,22 @@ export class NameService {
     this.#log = log;
   }
 
-  /** What a sandbox would be told of a name. @returns no addresses when nobody knows it */
-  async find(
-    name: string,
-    view: View,
-  ): Promise<{ readonly outside: boolean; readonly addresses: readonly Ip[] }> {
-    const own = this.#resolver.addresses(name, view);
-    if (own.length > 0 || view.upstreams === undefined) return { outside: false, addresses: own };
+  known(name: string, view: View): readonly Ip[] {
+    return this.#resolver.addresses(name, view);
+  }
+
+  /** Addresses of both families, as a sandbox is told them. */
+  async askOutside(name: string, view: View): Promise<readonly Ip[]> {
     const found = await Promise.all(
       (['A', 'AAAA'] as const).map(async (type) => {
-        const question = encode({
-          type: 'query',
-          id: 1,
-          flags: RECURSION_DESIRED,
-          questions: [{ type, name }],
-        });
+        const flags = RECURSION_DESIRED;
+        const question = encode({ type: 'query', id: 1, flags, questions: [{ type, name }] });
         const answer = await this.#resolver.answer(question, view, 'udp');
         const answers = answer === undefined ? [] : (decode(answer).answers ?? []);
         return answers.flatMap((each) => (each.type === type ? [parseIp(each.data)] : []));
       }),
     );
-    return { outside: true, addresses: found.flat() };
+    return found.flat();
   }
 
   /** Does nothing when it listens there already. @param view asked anew for every question */

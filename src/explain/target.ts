@@ -61,6 +61,9 @@ function findCarrier(containers: readonly ContainerFacts[], name: string): Conta
   );
 }
 
+export const isKnown = (containers: readonly ContainerFacts[], name: string): boolean =>
+  (findContainer(containers, name) ?? findCarrier(containers, name)) !== undefined;
+
 /** @throws EngineError NOT_FOUND when nobody on this host is FROM */
 export function resolveAsker(
   reading: Pick<Reading, 'containers'>,

@@ -142,13 +142,13 @@ function randomListeners(chance: Chance): readonly RandomListener[] {
   return [
     ...PORTS.filter(() => chance.whether(0.75)).map((port) => ({ protocol: 'tcp', port, at: at() }) as const),
     ...(chance.whether(0.6)
-      ? [{ protocol: 'udp', port: 53, at: at() === 'own' ? 'own' : '0.0.0.0' } as const]
+      ? [{ protocol: 'udp', port: 5300, at: at() === 'own' ? 'own' : '0.0.0.0' } as const]
       : []),
   ];
 }
 
 function randomPublished(chance: Chance, first: number): RandomContainer['published'] {
-  const keys = ['80/tcp', '81/tcp', '82/tcp', '53/udp'].filter(() => chance.whether(0.45));
+  const keys = ['80/tcp', '81/tcp', '82/tcp', '5300/udp'].filter(() => chance.whether(0.45));
   return keys.map((key, i) => ({
     key,
     HostIp: chance.pick(['', '', '', '127.0.0.1', HOST, HOST_SECOND]),

@@ -60,7 +60,10 @@ function askTcp(target: Target): Promise<string> {
 function askUdp(target: Target): Promise<string> {
   return new Promise((resolve) => {
     const socket = createSocket(target.address.includes(':') ? 'udp6' : 'udp4');
+    let over = false;
     const finish = (text: string): void => {
+      if (over) return;
+      over = true;
       clearTimeout(timer);
       socket.close();
       resolve(text);
@@ -68,7 +71,10 @@ function askUdp(target: Target): Promise<string> {
     const timer = setTimeout(() => finish('-'), patience);
     // Connected, so that only an answer from the address asked counts.
     socket.on('error', () => finish('-'));
-    socket.connect(target.port, target.address, () => socket.send('?'));
+    socket.connect(target.port, target.address, (error?: Error) => {
+      if (error) finish('-');
+      else socket.send('?');
+    });
     socket.on('message', (text) => finish(text.toString()));
   });
 }

@@ -4,7 +4,7 @@ import { NAME_SERVER, NameService } from '../../dns/name-service.ts';
 import type { View } from '../../dns/resolver.ts';
 import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { parseIpv4 } from '../../model/address.ts';
+import { type Ip, parseIpv4 } from '../../model/address.ts';
 import { parseLink } from '../../model/link.ts';
 import {
   type AddressedNetwork,
@@ -98,9 +98,14 @@ export class ContainerNames {
     this.#open(sandbox);
   }
 
-  /** What a program in the sandbox is told of a name; undefined where our name service does not answer. */
-  find(sandbox: Sandbox, name: string): ReturnType<NameService['find']> | undefined {
-    return this.serves(sandbox.containerId) ? this.#service.find(name, this.#view(sandbox)) : undefined;
+  /** What a name stands for among the containers that a sandbox may know. */
+  known(sandbox: Sandbox, name: string): readonly Ip[] {
+    return this.#service.known(name, this.#view(sandbox));
+  }
+
+  /** What a program in the sandbox is told of a name that is no container's. */
+  askOutside(sandbox: Sandbox, name: string): Promise<readonly Ip[]> {
+    return this.#service.askOutside(name, this.#view(sandbox));
   }
 
   close(sandbox: Sandbox): void {

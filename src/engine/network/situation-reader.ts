@@ -13,7 +13,14 @@ import {
   sandboxOwner,
   type Uplink,
 } from '../../explain/situation.ts';
-import { type Attempt, type Plan, planQuestion, type Reading, resolveAsker } from '../../explain/target.ts';
+import {
+  type Attempt,
+  isKnown,
+  type Plan,
+  planQuestion,
+  type Reading,
+  resolveAsker,
+} from '../../explain/target.ts';
 import type { OwnTable, Space, Where, World } from '../../explain/world.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { AskedPort } from '../../kernel/namespace-reader.ts';
@@ -38,6 +45,9 @@ import type { ContainerNames } from './container-names.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { Overlays } from './overlays.ts';
 import type { SandboxTable } from './sandbox-table.ts';
+
+/** A name server that does not answer must not keep the asker of a question for long. */
+const PATIENCE_MS = 2500;
 
 export interface SituationReaderOptions {
   readonly kernel: Kernel;
@@ -66,7 +76,9 @@ export class SituationReader {
     const hosts = new Set(early.addresses.map(({ address }) => address));
     const asker = resolveAsker({ containers }, asked.from, hosts);
     const from = asker.kind === 'container' ? sandboxOwner({ containers }, asker.container) : undefined;
-    const lookup = asked.to.kind === 'name' ? await this.#lookUp(from, asked.to.name) : undefined;
+    const name = asked.to.kind === 'name' ? asked.to.name : undefined;
+    const known = name !== undefined && isKnown(containers, name);
+    const lookup = name === undefined ? undefined : await this.#lookUp(from, name, known);
     const facts = kernel.namespace();
     const reading: Reading = {
       asked,
@@ -80,21 +92,21 @@ export class SituationReader {
     return { ...reading, world: this.#world(reading, planned, facts), wanted: this.#wanted() };
   }
 
-  async #lookUp(from: ContainerFacts | undefined, name: string): Promise<Lookup | undefined> {
-    if (from === undefined) {
-      const found = await hostLookup(name, { all: true }).catch(() => []);
-      return { by: 'upstream', addresses: found.map(({ address }) => parseIp(address)) };
-    }
+  /** @param known a container of that name is on this host: no name server outside is asked about it */
+  async #lookUp(from: ContainerFacts | undefined, name: string, known: boolean): Promise<Lookup | undefined> {
+    if (from === undefined) return known ? undefined : outside(hostLookup(name, { all: true }));
     const written = this.#inHostsFile(from.id, name);
     if (written.length > 0) return { by: 'hosts-file', addresses: written };
-    const sandbox = this.#options.table.sandbox(from.id);
-    const found = sandbox && (await this.#options.names.find(sandbox, name));
-    if (found === undefined) {
-      // Its resolv.conf names the host's name servers, and those know no container.
-      const outside = await hostLookup(name, { all: true }).catch(() => []);
-      return { by: 'upstream', addresses: outside.map(({ address }) => parseIp(address)) };
-    }
-    return { by: found.outside ? 'upstream' : 'gangway', addresses: found.addresses };
+    const { table, names } = this.#options;
+    const sandbox = table.sandbox(from.id);
+    const served = sandbox !== undefined && names.serves(from.id);
+    const own = served ? names.known(sandbox, name) : [];
+    if (own.length > 0) return { by: 'gangway', addresses: own };
+    if (known) return { by: served ? 'gangway' : 'upstream', addresses: [] };
+    if (served)
+      return outside(names.askOutside(sandbox, name).then((all) => all.map((address) => ({ address }))));
+    // Its resolv.conf names the host's name servers.
+    return outside(hostLookup(name, { all: true }));
   }
 
   #inHostsFile(containerId: string, name: string): readonly Ip[] {
@@ -189,6 +201,12 @@ export class SituationReader {
       return here.length === 0 ? [] : [{ link: index, remotes }];
     });
   }
+}
+
+async function outside(asking: Promise<readonly { readonly address: string }[]>): Promise<Lookup> {
+  const late = new Promise<readonly never[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
+  const found = await Promise.race([asking.catch(() => []), late]);
+  return { by: 'upstream', addresses: found.map(({ address }) => parseIp(address)) };
 }
 
 const space = (where: Where, facts: NamespaceFacts): Space => ({
