@@ -44,7 +44,21 @@ export function sourceFor(facts: NamespaceFacts, route: RouteFacts, to: Ip): Ip 
     family === 'ipv4'
       ? (own.find((each) => contains(prefixOf(each), near)) ?? own[0])
       : own.toSorted((a, b) => common(b.address, to) - common(a.address, to))[0];
-  return (chosen ?? all.find(({ link }) => link !== 1) ?? all[0])?.address;
+  return (chosen ?? all.toSorted((a, b) => a.link - b.link)[0])?.address;
+}
+
+/**
+ * The source that masquerading gives: one of the device it leaves by, else the first of any other (inet_select_addr,
+ * ipv6_dev_get_saddr).
+ */
+export function masqueradeAddress(
+  facts: NamespaceFacts,
+  route: RouteFacts,
+  device: LinkFacts | undefined,
+  to: Ip,
+): Ip | undefined {
+  const by = route.kind === 'local' ? device : linkOf(facts, route.link);
+  return sourceFor(facts, { ...route, kind: 'unicast', source: undefined, link: by?.index ?? 0 }, to);
 }
 
 const isUsable = (address: Ip): boolean =>

@@ -143,7 +143,7 @@ function resolveName(reading: Reading, from: Asker, name: string, hosts: Readonl
   const { lookup, containers } = reading;
   const [first] = lookup?.addresses ?? [];
   const known = findContainer(containers, name);
-  const asks = from.kind === 'container' && from.container.network.kind !== 'host';
+  const asks = from.kind === 'container';
   if (lookup !== undefined && first !== undefined && (asks || known === undefined)) {
     return { to: holder(reading, first, hosts), nameMissing: false, addresses: lookup.addresses };
   }

@@ -1,4 +1,4 @@
-import { familyOf, type Ip } from '../model/address.ts';
+import { familyOf, type Ip, isAny } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import { type Flying, type HookOptions, passAll } from './hook.ts';
@@ -6,7 +6,7 @@ import type { End, Hop, MtuGap, Obstacle, Reason } from './hop.ts';
 import { listenerFor } from './listener.ts';
 import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
-import { isLocal, linkNamed, linkOf, routeTo, sourceFor } from './route.ts';
+import { isLocal, linkNamed, linkOf, masqueradeAddress, routeTo, sourceFor } from './route.ts';
 import { neighbourOn, segmentGap } from './segment.ts';
 import { type Rewrite, restored, rewriteOf } from './tracking.ts';
 import type { Space, World } from './world.ts';
@@ -295,13 +295,24 @@ class Walker {
       ...packet,
       iifname: '',
       oifname: '',
-      saddr: packet.daddr,
+      saddr: this.#answersFrom(space, packet, listener),
       daddr: packet.saddr,
       sport: packet.dport,
       dport: packet.sport,
       state: 'established',
       settled: false,
     });
+  }
+
+  /** A datagram socket for every address answers from the one that the route back has, whichever was asked (ip(7)). */
+  #answersFrom(
+    space: Space,
+    { protocol, saddr, daddr }: Flying,
+    listener: ReturnType<typeof listenerFor>,
+  ): Ip {
+    if (protocol !== 'udp' || listener === undefined || !isAny(listener.address)) return daddr;
+    const route = routeTo(space.facts, saddr);
+    return (route && sourceFor(space.facts, route, saddr)) ?? daddr;
   }
 
   /** The answer has come to a program: to the one that asked, from where it asked? */
@@ -371,7 +382,7 @@ class Walker {
             ? facts.addresses.find(
                 ({ link, address }) => link === by?.index && familyOf(address) === familyOf(packet.daddr),
               )?.address
-            : sourceFor(facts, { ...route, source: undefined }, packet.daddr),
+            : masqueradeAddress(facts, route, linkNamed(facts, packet.oifname), packet.daddr),
         restore: (seen) => (bridge ? seen : restored(this.#rewrites, space, hook, seen)),
         returns: () => routeTo(facts, packet.saddr)?.link === by?.index,
         sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),

@@ -40,7 +40,7 @@ export interface Kernel {
   namespace(netns?: NetnsPath): NamespaceFacts;
   /** Who waits for clients on these ports, and which program that is. Walks /proc. @throws KernelError */
   listeners(asked: readonly AskedPort[], netns?: NetnsPath): readonly ListenerFacts[];
-  /** What is in one of the engine's tables; undefined when there is no such table. Costs a listing. */
+  /** What is in one of the engine's tables; undefined when there is no such table. Costs a listing when something changed. */
   elements(family: TableFamily): readonly ElementResource[] | undefined;
   /** Which address a tunnel's host entries lead to. Costs a listing. */
   tunnelEntries(): readonly TunnelEntry[];

@@ -21,6 +21,7 @@ import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
+import { RulesetGeneration } from './ruleset-generation.ts';
 import { writeSysctl } from './sysctl.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -47,6 +48,11 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #generation = new RulesetGeneration();
+  /** Listings of the engine's tables, good as long as nobody changed anything in nftables. */
+  #listed:
+    | { generation: number; elements: Map<TableFamily, readonly ElementResource[] | undefined> }
+    | undefined;
   readonly #toForget: ConnectionFilter[] = [];
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
@@ -117,7 +123,11 @@ export class LinuxKernel implements Kernel {
   }
 
   elements(family: TableFamily): readonly ElementResource[] | undefined {
-    return this.#parts.table.list(family)?.elements;
+    const generation = this.#generation.now();
+    if (this.#listed?.generation !== generation) this.#listed = { generation, elements: new Map() };
+    const { elements } = this.#listed;
+    if (!elements.has(family)) elements.set(family, this.#parts.table.list(family)?.elements);
+    return elements.get(family);
   }
 
   tunnelEntries(): readonly TunnelEntry[] {
@@ -188,6 +198,7 @@ export class LinuxKernel implements Kernel {
 
   close(): void {
     this.#parts.ports.close();
+    this.#generation.close();
     this.#parts.routes.close();
     this.#parts.namespaces.close();
     this.#nft.close();

@@ -47,7 +47,10 @@ function list(path: string): readonly string[] {
 
 function nameOf(pid: string): string {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    // A program may call its threads what it likes; what it was started as tells more.
+    const [started = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const name = started.slice(started.lastIndexOf('/') + 1);
+    return name === '' ? readFileSync(`/proc/${pid}/comm`, 'utf8').trim() : name;
   } catch {
     return '';
   }

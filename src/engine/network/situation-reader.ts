@@ -64,6 +64,8 @@ export interface SituationReaderOptions {
 export class SituationReader {
   readonly #options: SituationReaderOptions;
 
+  readonly #index = new WeakMap<readonly ElementResource[], Partial<Record<TableFamily, Elements>>>();
+
   constructor(options: SituationReaderOptions) {
     this.#options = options;
   }
@@ -180,9 +182,17 @@ export class SituationReader {
     for (const family of ['ip', 'ip6', 'bridge'] as const) {
       const elements = elementsOf(family);
       if (elements !== undefined)
-        tables[family] = { ruleset: rules[family], elements: new Elements(family, elements) };
+        tables[family] = { ruleset: rules[family], elements: this.#indexed(family, elements) };
     }
     return tables;
+  }
+
+  /** A listing that did not change is the same array. */
+  #indexed(family: TableFamily, elements: readonly ElementResource[]): Elements {
+    const byFamily = this.#index.get(elements) ?? {};
+    const found = byFamily[family] ?? new Elements(family, elements);
+    this.#index.set(elements, { ...byFamily, [family]: found });
+    return found;
   }
 
   /** What the tunnels lead to by the kernel's own entries; names and life are the cluster's. */

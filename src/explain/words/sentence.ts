@@ -182,16 +182,24 @@ export function nearestName(situation: Situation, from: Asker, wrong: string): s
   return best?.name;
 }
 
-/** Levenshtein's. */
+/** Levenshtein's, with two letters that changed places as one mistake (Damerau). */
 function distance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, letter] of [...a].entries()) {
     const next = [i + 1];
     for (const [j, other] of [...b].entries()) {
+      const swapped = i > 0 && j > 0 && letter === b[j - 1] && a[i - 1] === other;
       next.push(
-        Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)),
+        Math.min(
+          (row[j + 1] ?? 0) + 1,
+          (next[j] ?? 0) + 1,
+          (row[j] ?? 0) + (letter === other ? 0 : 1),
+          swapped ? (before[j - 1] ?? 0) + 1 : Number.POSITIVE_INFINITY,
+        ),
       );
     }
+    before = row;
     row = next;
   }
   return row.at(-1) ?? 0;
