@@ -129,7 +129,7 @@ export function member(etcd: Etcd, number: number, local = new Store(':memory:')
 }
 
 export function begin(cluster: Cluster, listener: Partial<ClusterListener> = {}): Promise<void> {
-  cluster.start({ networkCame() {}, networkWent() {}, remotesChanged() {}, ...listener });
+  cluster.start({ networkCame() {}, networkWent() {}, remotesChanged() {}, blockLost() {}, ...listener });
   return until(() => cluster.status().state === 'connected');
 }
 
