@@ -214,6 +214,7 @@ export class Cluster {
     clearTimeout(this.#retry);
     clearTimeout(this.#sweeping);
     for (const mirror of this.#mirrors()) mirror.pause();
+    this.#membership.close();
     this.#remote.close();
   }
 

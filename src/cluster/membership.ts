@@ -19,7 +19,7 @@ export class Membership {
   readonly #remote: ClusterStore;
   /** Of our key below `hosts/`: every write of ours is refused once another daemon took our place. */
   #generation: Guard | undefined;
-  #endLease: (() => void) | undefined;
+  #letGo: (() => void) | undefined;
 
   constructor(remote: ClusterStore, local: Store, node: ClusterNode, log: Logger) {
     this.node = node;
@@ -58,14 +58,20 @@ export class Membership {
       const revision = await this.#remote.commit([], [{ put: `hosts/${id}`, value: this.node }]);
       this.#generation = { key: `hosts/${id}`, is: 'at', revision: revision ?? '' };
     }
-    this.#endLease?.();
+    this.close();
     const lease = await this.#remote.lease(NODE_LEASE_SECONDS, onLost);
-    this.#endLease = lease.end;
+    this.#letGo = lease.letGo;
     await this.commit(
       [],
       [{ put: `alive/${id}`, value: new Date().toISOString(), lease: lease.id }, { remove: `gone/${id}` }],
     );
     return known ? 'known' : 'new';
+  }
+
+  /** The host stays a member for the others until its lease ends. */
+  close(): void {
+    this.#letGo?.();
+    this.#letGo = undefined;
   }
 
   /**
