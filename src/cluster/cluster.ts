@@ -32,7 +32,7 @@ export interface ClusterOptions {
 
 export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
 
-const RETRY_MS = [250, 500, 1000, 2000, 5000] as const;
+const RETRY_MS = [250, 500, 1000, 2000] as const;
 const FORGET_AFTER_MS = 24 * 3600 * 1000;
 /** Of one host; a large cluster is looked through more often. */
 const SWEEPS_PER_TERM = 24;
@@ -292,16 +292,21 @@ export class Cluster {
   }
 
   #lost(reason: unknown): void {
+    // What says more may come second.
+    if (reason instanceof Error) this.#fault = reason.message;
     if (this.#state === 'closed' || this.#retry !== undefined) return;
-    this.#fault = reason instanceof Error ? reason.message : String(reason);
     if (this.#state !== 'away') {
       this.#log.warn({ err: reason }, 'the cluster store is away; traffic, names and local starts go on');
       this.#setState('away');
     }
     for (const mirror of this.#mirrors()) mirror.pause();
-    const delay = RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)];
+    // Not all hosts at once.
+    const delay =
+      (RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)] ?? 0) * (0.75 + Math.random() / 2);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.#membership.close();
+      this.#remote.renew();
       void this.#connect();
     }, delay).unref();
   }
