@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { CACHE, CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
-import { Machine } from './machine.ts';
+import { CACHE, CHECKOUT, MACHINES } from './engine-under-test.ts';
+import type { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
 
@@ -274,34 +274,4 @@ test('the store goes away: traffic, names and local starts go on, cluster change
     (await three.docker('exec', 'web3', 'nslookup', '-type=A', 'local')).status === 0 ? true : undefined,
   );
   assert.match(await ask(three, 'web3', await address(one, 'local')), /^local /);
-});
-
-test('without a store the missing option is named; a wrong one is refused at the start', async () => {
-  await using alone = await Machine.start({ registry: false });
-  const refused = await alone.docker('network', 'create', '-d', 'overlay', 'lamp');
-  assert.match(
-    refused.stderr,
-    /start gangwayd with --cluster-store etcd:\/\/HOST:2379 and --cluster-advertise/,
-  );
-  await alone.stopDaemon();
-  const start = async (...flags: string[]): Promise<string> => {
-    const result = await alone.host(daemonCommand(alone.directory, flags), { timeout: 20 });
-    assert.notEqual(result.status, 0);
-    return result.stdout + result.stderr;
-  };
-  const store = ['--cluster-store', 'etcd://127.0.0.1:2379'];
-  assert.match(await start(...store), /--cluster-store needs --cluster-advertise/);
-  assert.match(
-    await start('--cluster-store', 'consul://127.0.0.1', '--cluster-advertise', 'up0'),
-    /should be etcd:/,
-  );
-  assert.match(await start(...store, '--cluster-advertise', 'eth77'), /there is no such interface/);
-  assert.match(await start(...store, '--cluster-advertise', '203.0.113.7'), /this host has no such address/);
-  await alone.host(['ip', 'link', 'add', 'bare0', 'type', 'bridge']);
-  assert.match(await start(...store, '--cluster-advertise', 'bare0'), /the interface has no IPv4 address/);
-  await alone.host(['ip', 'link', 'delete', 'bare0']);
-  assert.match(
-    await start(...store, '--cluster-advertise', 'up0', '--cluster-store-opt', 'kv.cacertfile=/nowhere'),
-    /kv\.cacertfile: ENOENT/,
-  );
 });
