@@ -84,6 +84,27 @@ test('containers on three hosts reach each other by address, in both directions'
   }
 });
 
+test('docker network inspect tells its hosts, on each of them; and where nobody is on it, nobody', async () => {
+  await everywhere('three peers', async (machine) => {
+    const peers = await machine.dockerOk(
+      'network',
+      'inspect',
+      '-f',
+      '{{range .Peers}}{{.IP}} {{end}}',
+      'lamp',
+    );
+    return peers.trim().split(' ').toSorted().join() === [0, 1, 2].map((n) => cluster.address(n)).join();
+  });
+  await one.dockerOk('network', 'create', '-d', 'overlay', 'empty');
+  await everywhere('the empty one', async (machine) => (await networks(machine)).includes('empty'));
+  assert.equal(await two.dockerOk('network', 'inspect', '-f', '{{json .Peers}}', 'empty'), '[]');
+  await two.dockerOk('network', 'prune', '-f');
+  await everywhere(
+    'only the unused to be pruned',
+    async (machine) => (await networks(machine)) === 'lamp global',
+  );
+});
+
 test('and by name', async () => {
   for (const name of ['web1', 'web2', 'web3']) {
     const found = await one.dockerOk('exec', 'web1', 'nslookup', '-type=A', name);
@@ -102,6 +123,19 @@ test('large transfers arrive whole: the MTU leaves room for the tunnel', async (
   const client = `let n = 0; require('node:net').connect(9000, '${await address(two, 'web2')}')
     .on('data', (d) => { n += d.length; }).on('close', () => console.log(n))`;
   assert.equal(await must([...(await inside(one, 'web1')), client]), '20000000');
+});
+
+test('the MTU follows that of the interface the tunnels go by', async () => {
+  const mtu = (): Promise<string> => two.dockerOk('exec', 'web2', 'cat', '/sys/class/net/eth0/mtu');
+  for (const [uplink, inside] of [
+    ['1400', '1350'],
+    ['1500', '1450'],
+  ] as const) {
+    await two.host(['ip', 'link', 'set', 'cl0', 'mtu', uplink]);
+    await until('the MTU to follow', async () => ((await mtu()) === inside ? true : undefined));
+    const links = await two.host(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
+    assert.ok(links.stdout.includes(`mtu ${inside}`), links.stdout);
+  }
 });
 
 test('the outside is reached through the own host, and a published port answers there', async () => {
