@@ -328,14 +328,14 @@ export class Networks implements Networking {
 
 function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | undefined): PlanFacts {
   const { bridgeFirewall, uplinkMtu } = kernel.host();
-  const tables: readonly TableFamily[] = [
+  const tables = new Set<TableFamily>([
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
-  ];
+  ]);
   return {
-    tables: new Set(tables),
+    tables,
     bridgeFirewall,
-    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
+    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu, tables } }),
     directRouting: config.allowDirectRouting,
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
