@@ -123,7 +123,15 @@ test('the source: kept from outside, masqueraded on the way out, for hairpins an
 
 test('what an overlay network hands on is let through without being tracked, and nothing else of it', () => {
   const overlay: OverlayNetwork = {
-    ...{ id: 'f00df00d', name: 'lamp', created: '', labels: {}, options: {}, internal: false, attachable: false },
+    ...{
+      id: 'f00df00d',
+      name: 'lamp',
+      created: '',
+      labels: {},
+      options: {},
+      internal: false,
+      attachable: false,
+    },
     driver: 'overlay',
     overlay: { bridge: 'ov-f00d' as IfName, vxlan: 'vx-f00d' as IfName, vni: 4096 },
   };

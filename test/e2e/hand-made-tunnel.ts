@@ -7,7 +7,7 @@ const ADDRESSES = ['100.65.0.1', '100.65.0.2'] as const;
 const MACS = ['02:00:00:00:07:01', '02:00:00:00:07:02'] as const;
 
 /** One end of a tunnel: what iperf3 is run in. */
-export interface TunnelEnd {
+export interface Station {
   readonly pid: number;
   readonly address: string;
 }
@@ -21,8 +21,8 @@ export async function makeTunnel(
   cluster: Cluster,
   place: 'host' | 'apart',
   mtu: number,
-): Promise<readonly TunnelEnd[]> {
-  const ends: TunnelEnd[] = [];
+): Promise<readonly Station[]> {
+  const ends: Station[] = [];
   for (const [i, host] of cluster.hosts.slice(0, 2).entries()) {
     const bridge = place === 'host' ? host.namespaces.machine : await namespaceOn(host);
     const pid = await namespaceOn(host);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { Cluster } from './cluster.ts';
 import { MACHINES } from './engine-under-test.ts';
-import { makeTunnel, removeTunnel, type TunnelEnd } from './hand-made-tunnel.ts';
+import { makeTunnel, removeTunnel, type Station } from './hand-made-tunnel.ts';
 import { background, must, until } from './process.ts';
 
 const TIME = ['-t', '2'] as const;
@@ -30,8 +30,8 @@ const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 /** Two containers of an overlay network, one on each host. */
-async function overlayEnds(): Promise<readonly TunnelEnd[]> {
-  const ends: TunnelEnd[] = [];
+async function overlayEnds(): Promise<readonly Station[]> {
+  const ends: Station[] = [];
   await cluster.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', 'fast');
   for (const [i, host] of cluster.hosts.entries()) {
     await until('the network', async () =>
@@ -49,13 +49,13 @@ async function overlayEnds(): Promise<readonly TunnelEnd[]> {
 }
 
 /** From the first end to the second, bits per second as they arrive. */
-async function throughput(ends: readonly TunnelEnd[]): Promise<number> {
+async function throughput(ends: readonly Station[]): Promise<number> {
   const { end } = await iperf(ends, ...TIME);
   return end.sum_received.bits_per_second;
 }
 
 /** Datagrams of 64 bytes, as many as can be sent: those that arrive, per second. */
-async function datagrams(ends: readonly TunnelEnd[]): Promise<number> {
+async function datagrams(ends: readonly Station[]): Promise<number> {
   const { end } = await iperf(ends, ...TIME, '-u', '-l', '64', '-b', '0');
   return (end.sum.packets - end.sum.lost_packets) / end.sum.seconds;
 }
@@ -67,7 +67,7 @@ interface Report {
   };
 }
 
-async function iperf(ends: readonly TunnelEnd[], ...options: string[]): Promise<Report> {
+async function iperf(ends: readonly Station[], ...options: string[]): Promise<Report> {
   const [from, to] = ends;
   assert.ok(from && to);
   const server = await background(inside(to.pid, 'iperf3', '-s', '-1', '--forceflush'), 'Server listening');
@@ -80,9 +80,9 @@ async function iperf(ends: readonly TunnelEnd[], ...options: string[]): Promise<
 }
 
 async function compare(
-  own: readonly TunnelEnd[],
-  hand: readonly TunnelEnd[],
-  measure: (ends: readonly TunnelEnd[]) => Promise<number>,
+  own: readonly Station[],
+  hand: readonly Station[],
+  measure: (ends: readonly Station[]) => Promise<number>,
   rounds: number,
 ): Promise<{ readonly own: number; readonly hand: number }> {
   const values = { own: [] as number[], hand: [] as number[] };
@@ -94,12 +94,12 @@ async function compare(
   return { own: median(values.own), hand: median(values.hand) };
 }
 
-let own: readonly TunnelEnd[];
+let own: readonly Station[];
 const giga = (value: number): string => (value / 1e9).toFixed(2);
 const ratio = (values: { readonly own: number; readonly hand: number }): string =>
   (values.own / values.hand).toFixed(2);
 
-async function atLeastNineTenths(t: TestContext, hand: readonly TunnelEnd[]): Promise<void> {
+async function atLeastNineTenths(t: TestContext, hand: readonly Station[]): Promise<void> {
   await until('the containers to reach each other', async () =>
     (await iperf(own, '-n', '1M').catch(() => undefined)) === undefined ? undefined : true,
   );
