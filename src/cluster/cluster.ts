@@ -12,6 +12,8 @@ export interface ClusterListener {
   networkWent(id: string): void;
   /** Endpoints of other hosts, or the hosts themselves, are others than before on this network. */
   remotesChanged(networkId: string): void;
+  /** A host came, went, or has another address. */
+  nodesChanged?(): void;
 }
 
 export interface ClusterOptions {
@@ -50,6 +52,7 @@ export class Cluster {
   /** Networks whose remotes are others since the listener looked. */
   readonly #changed = new Set<string>();
   #listener: ClusterListener | undefined;
+  #nodesTold = false;
   /** Of our generation's key: every write of ours is refused once another daemon took our place. */
   #generation: Guard | undefined;
   #flushing: Promise<void> | undefined;
@@ -86,6 +89,7 @@ export class Cluster {
     this.#nodes.onChange = (_, node) => {
       if (node !== undefined) this.#addresses.put(node.id, node);
       for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+      this.#nodesChanged();
     };
     for (const mirror of [this.#networks, this.#nodes]) mirror.onLost = () => this.#lost('a watch ended');
     void this.#connect();
@@ -107,6 +111,13 @@ export class Cluster {
     readonly waiting: number;
   } {
     return { state: this.#state, since: this.#since, nodes: this.#nodes.values(), waiting: this.#dirty.size };
+  }
+
+  /** The other hosts that are known, and those whose lease ended. */
+  others(): readonly (ClusterNode & { readonly alive: boolean })[] {
+    const known = new Map([...this.#addresses.all(), ...this.#nodes.values()].map((node) => [node.id, node]));
+    known.delete(this.node.id);
+    return [...known.values()].map((node) => ({ ...node, alive: this.isAlive(node.id) }));
   }
 
   /** Whether the host lives, as far as is known: while the store is away nobody is taken for dead. */
@@ -230,6 +241,16 @@ export class Cluster {
 
   #endpointKey(networkId: string, endpointId: string): string {
     return `eps/${networkId}/${this.node.id}/${endpointId}`;
+  }
+
+  /** As with the endpoints: a listing tells all hosts in one go. */
+  #nodesChanged(): void {
+    if (this.#nodesTold) return;
+    this.#nodesTold = true;
+    queueMicrotask(() => {
+      this.#nodesTold = false;
+      if (this.#state !== 'closed') this.#listener?.nodesChanged?.();
+    });
   }
 
   /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */

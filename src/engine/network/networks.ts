@@ -28,6 +28,7 @@ import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
 import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
+import { HealthTunnel } from './health-tunnel.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
@@ -51,6 +52,8 @@ export interface NetworksOptions {
  * plan into kernel resources, into the store, then into the kernel; when the kernel refuses, store and model are as before.
  */
 export class Networks implements Networking {
+  /** Of a host in a cluster. */
+  readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
   readonly #log: Logger;
   readonly #events: EventBus;
@@ -96,14 +99,17 @@ export class Networks implements Networking {
       this.create(request),
     );
     if (cluster !== undefined && this.#facts.overlay !== undefined) {
+      const facts = this.#facts.overlay;
+      this.health = new HealthTunnel({ cluster, facts, kernel, log, execRoot: config.execRoot });
       this.#overlays = new Overlays({
         cluster,
-        facts: this.#facts.overlay,
+        facts,
         kernel,
         log,
         registry: this.#registry,
         table: this.#table,
         names: this.#names,
+        health: this.health,
       });
     }
     this.#reconciliation = new Reconciliation({
@@ -322,6 +328,7 @@ export class Networks implements Networking {
   close(): void {
     this.#healer?.close();
     this.#stop();
+    this.health?.close();
     this.#names.closeAll();
   }
 }
