@@ -150,7 +150,10 @@ function host(look: HostLook, facts: ClusterFacts): readonly Finding[] {
             ? 'its end of the tunnel answers, so the host is there and cannot reach the store'
             : `its end of the tunnel does not answer${look.underlay?.any === 'answers' ? `, the host at ${node.address} does` : ''}`,
         ],
-        [`# on ${name}: sudo npm start; gangway cluster shows it again within seconds`],
+        [
+          `# on ${name}: start gangwayd again; or, if it does not come back:`,
+          `gangway cluster forget ${node.id.slice(0, 12)}`,
+        ],
       ),
     ];
   }

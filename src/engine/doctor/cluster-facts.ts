@@ -69,8 +69,11 @@ export async function clusterFacts({ cluster, tunnel, kernel }: ClusterParts): P
     const queue = [...cluster.others()];
     const look = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const { alive, ...node } = next;
-        hosts.push({ node, alive, ...(await lookAt(node, own, asker, kernel)) });
+        hosts.push({
+          node: next,
+          alive: cluster.isAlive(next.id),
+          ...(await lookAt(next, own, asker, kernel)),
+        });
       }
     };
     await Promise.all(Array.from({ length: SIDE_BY_SIDE }, look));
