@@ -17,6 +17,8 @@ export interface ClusterListener {
   networkWent(id: string): void;
   /** Endpoints of other hosts, or the hosts themselves, are others than before on this network. */
   remotesChanged(networkId: string): void;
+  /** A host came, went, or has another address. */
+  nodesChanged?(): void;
   /** The cluster had forgotten this host, and gave its addresses to another. */
   blockLost(networkId: string, block: Prefix): void;
 }
@@ -57,6 +59,7 @@ export class Cluster {
   /** Networks whose remotes are others since the listener looked. */
   readonly #changed = new Set<string>();
   #listener: ClusterListener | undefined;
+  #nodesTold = false;
   #state: ClusterState = 'connecting';
   #since = Date.now();
   #fault: string | undefined;
@@ -95,6 +98,7 @@ export class Cluster {
     for (const mirror of [hosts, alive]) {
       mirror.onChange = () => {
         for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+        this.#nodesChanged();
       };
     }
     for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
@@ -127,6 +131,11 @@ export class Cluster {
   /** Every host that was not forgotten. */
   hosts(): readonly ClusterNode[] {
     return this.#membership.list();
+  }
+
+  /** The other hosts, also those whose lease ended. */
+  others(): readonly ClusterNode[] {
+    return this.hosts().filter(({ id }) => id !== this.node.id);
   }
 
   /** Whether the host lives, as far as is known: while the store is away nobody is taken for dead. */
@@ -222,6 +231,16 @@ export class Cluster {
   #mirrors(): readonly Pick<Mirror<unknown>, 'open' | 'pause'>[] {
     const { hosts, alive } = this.#membership;
     return [hosts, alive, this.#catalog.networks, ...this.#endpoints.values()];
+  }
+
+  /** As with the endpoints: a listing tells all hosts in one go. */
+  #nodesChanged(): void {
+    if (this.#nodesTold) return;
+    this.#nodesTold = true;
+    queueMicrotask(() => {
+      this.#nodesTold = false;
+      if (this.#state !== 'closed') this.#listener?.nodesChanged?.();
+    });
   }
 
   /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */

@@ -129,6 +129,11 @@ export class Cluster implements AsyncDisposable {
     await must(this.#inUnderlay(['ip', 'link', 'set', `host${host + 1}`, state]));
   }
 
+  /** A command on the wire between the hosts; `hostN` is the port of the N-th. */
+  onUnderlay(...command: string[]): Promise<string> {
+    return must(this.#inUnderlay(command));
+  }
+
   async close(): Promise<void> {
     const errors: unknown[] = [];
     for (const host of this.hosts) await host.close().catch((error: unknown) => errors.push(error));
