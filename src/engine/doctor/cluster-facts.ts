@@ -85,10 +85,12 @@ export async function clusterFacts({ cluster, tunnel, kernel }: ClusterParts): P
     state,
     since,
     localAddresses: kernel.host().localAddresses,
-    hosts: hosts.toSorted((a, b) => (a.node.name < b.node.name ? -1 : 1)),
+    hosts: hosts.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
     rules: kernel.foreignRules().filter(({ text }) => /\b4789\b/.test(text)),
   };
 }
+
+const sortKey = ({ node }: HostLook): string => `${node.name} ${node.address}`;
 
 async function lookAt(
   node: ClusterNode,
