@@ -11,8 +11,9 @@ import type { Protocol } from '../model/port.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 
 export interface FakeKernelOptions {
@@ -109,8 +110,16 @@ export class FakeKernel implements Kernel {
     return this.chains;
   }
 
-  foreignRules(): readonly ForeignRule[] {
+  firewallRules(): readonly FirewallRule[] {
     return [];
+  }
+
+  inventory(): Inventory {
+    return { links: [], addresses: [], routes: [] };
+  }
+
+  sysctl(): string | undefined {
+    return undefined;
   }
 
   host(): HostFacts {

@@ -3,8 +3,9 @@ import type { Protocol } from '../model/port.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -34,8 +35,12 @@ export interface Kernel {
   mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
-  /** Rules of others that drop or reject. Costs a listing. */
-  foreignRules(): readonly ForeignRule[];
+  /** Every rule of the firewall, of others too. Costs a listing. */
+  firewallRules(): readonly FirewallRule[];
+  /** Links, addresses and routes, of others too. Costs listings. */
+  inventory(): Inventory;
+  /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
+  sysctl(name: string): string | undefined;
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

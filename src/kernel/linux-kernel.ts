@@ -5,13 +5,14 @@ import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
 import { type EchoOutcome, echo } from './echo.ts';
+import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
-import { type ForeignRule, foreignRules } from './foreign-rules.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
+import { type Inventory, inventory } from './inventory.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -20,7 +21,7 @@ import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
-import { writeSysctl } from './sysctl.ts';
+import { readSysctl, writeSysctl } from './sysctl.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -112,8 +113,16 @@ export class LinuxKernel implements Kernel {
     return foreignChains(this.#nft);
   }
 
-  foreignRules(): readonly ForeignRule[] {
-    return foreignRules(this.#nft);
+  firewallRules(): readonly FirewallRule[] {
+    return firewallRules(this.#nft);
+  }
+
+  inventory(): Inventory {
+    return inventory(this.#parts.routes);
+  }
+
+  sysctl(name: string): string | undefined {
+    return readSysctl(name);
   }
 
   host(): HostFacts {
