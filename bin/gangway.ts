@@ -4,9 +4,11 @@ import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
 import { chooseEngine, DEFAULT_HOST } from '../src/cli/docker-context.ts';
 import { METADATA_ARGUMENT, pluginMetadata, withoutPluginName } from '../src/cli/docker-plugin.ts';
+import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { exitStatusOf, formatAnswer, WHY_HELP, whyPath } from '../src/cli/why.ts';
 import type { Answer } from '../src/explain/answer.ts';
+import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 
 const { args, plugin } = withoutPluginName(process.argv.slice(2));
@@ -28,6 +30,7 @@ Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
   gangway cluster             hosts and overlay networks of the cluster
+  gangway doctor              what of this host would break containers, and what mends it
 
 A link to this program in ~/.docker/cli-plugins/docker-gangway makes it \`docker gangway\`.`,
   );
@@ -69,11 +72,39 @@ program
     console.log(text);
   });
 
-program
+const cluster = program
   .command('cluster')
   .description('hosts, overlay networks, and whether the store they share is reached')
   .action(async () => {
     console.log(formatCluster(await client().get<ClusterReport>('/gangway/cluster'), Date.now()));
+  });
+
+cluster
+  .command('forget')
+  .argument('<host>', 'name, id or its beginning')
+  .description('gives up the containers and addresses of a host that does not come back')
+  .action(async (host: string) => {
+    await client().delete(`/gangway/cluster/hosts/${encodeURIComponent(host)}`);
+    console.log(
+      `${host} is forgotten: its addresses are free, its containers keep no network from being removed`,
+    );
+  });
+
+program
+  .command('doctor')
+  .description('what of this host would break containers, with what was seen and the command that mends it')
+  .option('--json', 'the findings as JSON')
+  .addHelpText('after', '\nExit status: 0 nothing found, 1 findings, 2 could not look.')
+  .action(async ({ json }: { json?: true }) => {
+    try {
+      const report = await client().get<DoctorReport>('/gangway/doctor');
+      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      process.exitCode = doctorStatus(report);
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      console.error(`gangway: ${error.message}`);
+      process.exitCode = 2;
+    }
   });
 
 if (args[0] === METADATA_ARGUMENT) {

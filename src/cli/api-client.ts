@@ -17,7 +17,7 @@ export class ApiFailure extends Error {
 /** Docker's port without TLS, and with it. */
 const PORTS = { plain: 2375, tls: 2376 } as const;
 
-/** Reads from the daemon's API over its unix socket or TCP. */
+/** Speaks to the daemon's API over its unix socket or TCP. */
 export class ApiClient {
   readonly #host: string;
   readonly #options: RequestOptions;
@@ -33,9 +33,18 @@ export class ApiClient {
 
   /** The parsed JSON answer of `GET path`. @throws ApiFailure with the daemon's words, or that there is none */
   get<T>(path: string): Promise<T> {
+    return this.#ask('GET', path) as Promise<T>;
+  }
+
+  /** @throws ApiFailure as `get` */
+  async delete(path: string): Promise<void> {
+    await this.#ask('DELETE', path);
+  }
+
+  #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const make = this.#tls ? requestHttps : requestHttp;
-      const call: ClientRequest = make({ ...this.#options, path }, (response) => {
+      const call: ClientRequest = make({ ...this.#options, method, path }, (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
@@ -44,7 +53,8 @@ export class ApiClient {
         response.on('error', reject);
         response.on('end', () => {
           const { statusCode } = response;
-          if (statusCode === 200) return resolve(JSON.parse(text) as T);
+          if (statusCode === 200) return resolve(JSON.parse(text));
+          if (statusCode === 204) return resolve(undefined);
           reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${statusCode}`, statusCode));
         });
       });

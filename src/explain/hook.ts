@@ -74,6 +74,10 @@ export function passAll(options: HookOptions, given: Flying): Passage {
         if (!link.nat)
           options.hops.push({ kind: 'rule', where, verdict: 'accept', hook: options.hook, rule });
         break;
+      case 'notrack':
+        packet = { ...packet, state: 'untracked' };
+        restored = true;
+        break;
       case 'drop':
       case 'reject':
         options.hops.push({ kind: 'rule', where, verdict: effect.kind, hook: options.hook, rule });

@@ -221,8 +221,6 @@ class Walker {
     const forward = this.#pass(host, 'forward', framed, undefined, true);
     if (forward.stop !== undefined) return this.#stopByRule(host, forward.stop, framed);
     if (!host.facts.settings.bridgeFirewall[familyOf(given.saddr)]) return given;
-    const full = this.#full(host, given);
-    if (full !== undefined) return this.#stop(host, full);
     let packet: Flying = { ...given, toHost: false };
     for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
       const iifname = hook === 'postrouting' ? '' : bridge.name;
@@ -230,7 +228,11 @@ class Walker {
       const passed = this.#pass(host, hook, { ...packet, iifname, oifname }, undefined);
       if (passed.stop !== undefined) return this.#stopByRule(host, passed.stop, passed.packet);
       packet = passed.packet;
+      const full = hook === 'prerouting' ? this.#full(host, packet) : undefined;
+      if (full !== undefined) return this.#stop(host, full);
     }
+    // What this namespace does not track may be tracked in the next.
+    packet = { ...packet, state: given.state };
     this.#remember(host, given, packet);
     return packet;
   }

@@ -12,7 +12,10 @@ import type { Protocol } from '../model/port.ts';
 import { type Change, type ElementResource, type Resource, resourceKey } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 
 export interface FakeKernelOptions {
@@ -121,8 +124,24 @@ export class FakeKernel implements Kernel {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }
 
+  mtuAt(_address: Ip): number | undefined {
+    return undefined;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return this.chains;
+  }
+
+  firewallRules(): readonly FirewallRule[] {
+    return [];
+  }
+
+  inventory(): Inventory {
+    return { links: [], addresses: [], routes: [] };
+  }
+
+  sysctl(): string | undefined {
+    return undefined;
   }
 
   host(): HostFacts {
@@ -159,6 +178,14 @@ export class FakeKernel implements Kernel {
 
   datagramInside(): number {
     throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  wholeDatagramsInside(): number {
+    throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  async echo(): Promise<EchoOutcome> {
+    return 'silent';
   }
 
   announce(): void {}

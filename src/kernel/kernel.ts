@@ -4,7 +4,10 @@ import type { Protocol } from '../model/port.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
 
 /**
@@ -31,6 +34,8 @@ export interface Kernel {
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
+  /** MTU of the interface that has the address; undefined when none has. */
+  mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
   /**
@@ -44,6 +49,12 @@ export interface Kernel {
   elements(family: TableFamily): readonly ElementResource[] | undefined;
   /** Which address a tunnel's host entries lead to. Costs a listing. */
   tunnelEntries(): readonly TunnelEntry[];
+  /** Every rule of the firewall, of others too. Costs a listing. */
+  firewallRules(): readonly FirewallRule[];
+  /** Links, addresses and routes, of others too. Costs listings. */
+  inventory(): Inventory;
+  /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
+  sysctl(name: string): string | undefined;
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
@@ -63,6 +74,10 @@ export interface Kernel {
   bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
   datagramInside(netns: NetnsPath, family: Family): number;
+  /** An IPv4 datagram socket of a namespace whose packets are never cut in pieces; 0 is a port of the kernel's choice. */
+  wholeDatagramsInside(netns: NetnsPath, port: number): number;
+  /** Whether a host answers an ICMP echo. @throws KernelError EADDRNOTAVAIL when `from` is no address of this host */
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome>;
   /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
   announce(inner: InnerInterface): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */

@@ -6,12 +6,15 @@ import type { TableFamily } from '../plan/rule.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { type EchoOutcome, echo } from './echo.ts';
+import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
-import { bindInside, datagramInside } from './inside-sockets.ts';
+import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
+import { type Inventory, inventory } from './inventory.ts';
 import type { HostFacts, Kernel, KernelError, TunnelEntry } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -22,7 +25,7 @@ import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { RulesetGeneration } from './ruleset-generation.ts';
-import { writeSysctl } from './sysctl.ts';
+import { readSysctl, writeSysctl } from './sysctl.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -109,6 +112,12 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  mtuAt(address: Ip): number | undefined {
+    const { routes } = this.#parts;
+    const holder = routes.addresses().find((each) => each.address === address);
+    return routes.links().find(({ index }) => index === holder?.link)?.mtu;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
   }
@@ -139,6 +148,18 @@ export class LinuxKernel implements Kernel {
     });
   }
 
+  firewallRules(): readonly FirewallRule[] {
+    return firewallRules(this.#nft);
+  }
+
+  inventory(): Inventory {
+    return inventory(this.#parts.routes);
+  }
+
+  sysctl(name: string): string | undefined {
+    return readSysctl(name);
+  }
+
   host(): HostFacts {
     return hostFacts(this.#parts.routes);
   }
@@ -167,6 +188,14 @@ export class LinuxKernel implements Kernel {
 
   datagramInside(netns: NetnsPath, family: Family): number {
     return datagramInside(this.#parts.namespaces, netns, family);
+  }
+
+  wholeDatagramsInside(netns: NetnsPath, port: number): number {
+    return wholeDatagramsInside(this.#parts.namespaces, netns, port);
+  }
+
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome> {
+    return echo(to, from, milliseconds);
   }
 
   announce(inner: InnerInterface): void {

@@ -94,6 +94,11 @@ export class Nftables {
     return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_NUMERIC_PRIO);
   }
 
+  /** The same, each object with the handle that names it in a command. */
+  textWithHandles(command: string): string {
+    return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_HANDLE);
+  }
+
   close(): void {
     this.#library.free(this.#context);
   }

@@ -14,9 +14,10 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
+import type { Change } from '../../plan/resource.ts';
 import type { TableFamily } from '../../plan/rule.ts';
 import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
@@ -28,6 +29,7 @@ import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
 import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
+import { HealthTunnel } from './health-tunnel.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
@@ -36,6 +38,7 @@ import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
 import { SituationReader } from './situation-reader.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 
 export interface NetworksOptions {
   readonly config: DaemonConfig;
@@ -52,6 +55,8 @@ export interface NetworksOptions {
  * plan into kernel resources, into the store, then into the kernel; when the kernel refuses, store and model are as before.
  */
 export class Networks implements Networking {
+  /** Of a host in a cluster. */
+  readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
   readonly #log: Logger;
   readonly #events: EventBus;
@@ -78,7 +83,8 @@ export class Networks implements Networking {
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
-    this.#facts = planFacts(config.network, kernel, cluster);
+    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, tablesOf(config.network), kernel);
+    this.#facts = planFacts(config.network, kernel, tunnelEnd);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
@@ -98,15 +104,18 @@ export class Networks implements Networking {
     this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
       this.create(request),
     );
-    if (cluster !== undefined && this.#facts.overlay !== undefined) {
+    if (cluster !== undefined && tunnelEnd !== undefined) {
+      this.health = new HealthTunnel({ cluster, facts: tunnelEnd, kernel, log, execRoot: config.execRoot });
       this.#overlays = new Overlays({
         cluster,
-        facts: this.#facts.overlay,
+        facts: tunnelEnd,
         kernel,
         log,
         registry: this.#registry,
         table: this.#table,
         names: this.#names,
+        health: this.health,
+        evict: ({ containerId, networkId }) => this.detach(containerId, networkId),
       });
     }
     this.#reconciliation = new Reconciliation({
@@ -117,6 +126,7 @@ export class Networks implements Networking {
       registry: this.#registry,
       table: this.#table,
       overlays: this.#overlays,
+      tunnelEnd,
     });
     this.situations = new SituationReader({
       kernel,
@@ -163,8 +173,18 @@ export class Networks implements Networking {
   }
 
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
-  clusterReport(): ClusterReport {
+  clusterReport(): Promise<ClusterReport> {
     return this.#cluster.report();
+  }
+
+  /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
+  forgetHost(host: string): Promise<void> {
+    return this.#cluster.forget(host);
+  }
+
+  /** Hosts with a container on the network; undefined where that is no question. */
+  async peers(network: Network): Promise<readonly ClusterNode[] | undefined> {
+    return network.driver === 'overlay' ? this.#cluster.peers(network) : undefined;
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
@@ -202,6 +222,20 @@ export class Networks implements Networking {
 
   endpointsOf(networkId: string): readonly EndpointRecord[] {
     return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
+  }
+
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
+  /** What was so when the daemon started, and the plan rests on. */
+  get facts(): PlanFacts {
+    return this.#facts;
+  }
+
+  /** What of the kernel is other than the model says, and was not put right yet. Costs listings. */
+  drift(): readonly Change[] {
+    return this.#reconciliation.drift();
   }
 
   openSandbox(containerId: string): Sandbox {
@@ -334,20 +368,25 @@ export class Networks implements Networking {
   close(): void {
     this.#healer?.close();
     this.#stop();
+    this.health?.close();
     this.#names.closeAll();
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | undefined): PlanFacts {
-  const { bridgeFirewall, uplinkMtu } = kernel.host();
-  const tables: readonly TableFamily[] = [
+/** Which the engine may have. */
+function tablesOf(config: NetworkConfig): ReadonlySet<TableFamily> {
+  return new Set([
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
-  ];
+  ]);
+}
+
+function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
+  const { bridgeFirewall } = kernel.host();
   return {
-    tables: new Set(tables),
+    tables: tablesOf(config),
     bridgeFirewall,
-    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
+    ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };

@@ -4,11 +4,12 @@ import { FAMILIES } from '../../model/address.ts';
 import { familiesOf } from '../../model/network.ts';
 import { diff } from '../../plan/diff.ts';
 import { type PlanFacts, plan } from '../../plan/plan.ts';
-import { type Resource, resourceKey } from '../../plan/resource.ts';
+import { type Change, type Resource, resourceKey } from '../../plan/resource.ts';
 import type { Patient } from './healer.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { Overlays } from './overlays.ts';
 import type { SandboxTable } from './sandbox-table.ts';
+import type { TunnelEnd } from './tunnel-end.ts';
 
 export interface ReconciliationOptions {
   readonly kernel: Kernel;
@@ -18,6 +19,7 @@ export interface ReconciliationOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly overlays: Overlays | undefined;
+  readonly tunnelEnd: TunnelEnd | undefined;
 }
 
 /** Makes the kernel what the model says: at the start, and whenever somebody changed it. What is right already stays. */
@@ -53,7 +55,9 @@ export class Reconciliation implements Patient {
   }
 
   followUplink(): void {
-    if (this.#options.registry.followUplink()) this.#putRight('the MTU follows the uplink');
+    const { registry, tunnelEnd } = this.#options;
+    const changed = [registry.followUplink(), tunnelEnd?.follow() ?? false];
+    if (changed.includes(true)) this.#putRight('the MTU follows the uplink');
   }
 
   wantedLink(name: string): 'bridge' | 'port' | undefined {
@@ -79,6 +83,11 @@ export class Reconciliation implements Patient {
       endpoints: table.allEndpoints(),
     };
     return [...(overlays?.planned() ?? []), ...plan(model, facts)];
+  }
+
+  /** What of the kernel is other than the model says, and was not put right yet. */
+  drift(): readonly Change[] {
+    return diff(this.#wanted(), this.#options.kernel.observe());
   }
 
   #enableForwarding(): void {
