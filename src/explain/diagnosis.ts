@@ -58,7 +58,7 @@ function causeOfOwnRule(
   plan: Plan,
   attempt: Attempt,
   id: string,
-  { iifname, oifname }: { readonly iifname: string; readonly oifname: string },
+  { packet: { iifname, oifname } }: Extract<Obstacle, { kind: 'rule' }>,
 ): Cause {
   switch (id) {
     case 'loopback-guard':
@@ -111,12 +111,13 @@ export function networksOf(
 function causeOfNoRoute(
   situation: Situation,
   plan: Plan,
-  { where, to }: Extract<Obstacle, { kind: 'no-route' }>,
+  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
 ): Cause {
   if (where.kind !== 'container') return 'no-route';
   const container = situation.containers.find(({ id }) => id === where.id);
   const networks = container === undefined ? [] : networksOf(situation, container);
   if (networks.length === 0) return 'no-network';
+  if (refusing !== undefined) return 'no-route';
   const space = situation.world.sandboxes.find((each) => each.where === where);
   if (space?.facts.links.some(({ name, up }) => name !== 'lo' && !up)) return 'link-broken';
   const family = familyOf(to);

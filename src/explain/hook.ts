@@ -16,7 +16,7 @@ export interface Flying extends Packet {
 
 export interface Passage {
   readonly packet: Flying;
-  readonly stop?: { readonly rule: RuleRef; readonly verdict: 'drop' | 'reject' };
+  readonly stop?: { readonly rule: RuleRef; readonly verdict: 'drop' | 'reject'; readonly hook: string };
 }
 
 export interface HookOptions {
@@ -81,10 +81,10 @@ export function passAll(options: HookOptions, given: Flying): Passage {
       case 'drop':
       case 'reject':
         options.hops.push({ kind: 'rule', where, verdict: effect.kind, hook: options.hook, rule });
-        return { packet, stop: { rule, verdict: effect.kind } };
+        return { packet, stop: { rule, verdict: effect.kind, hook: options.hook } };
       default: {
         const next = translate(options, packet, effect);
-        if (next === undefined) return { packet, stop: { rule, verdict: 'drop' } };
+        if (next === undefined) return { packet, stop: { rule, verdict: 'drop', hook: options.hook } };
         translated = true;
         pushNat(options, packet, next, rule);
         packet = next;
@@ -124,13 +124,25 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
           const undecided: Undecided[] = [];
           const judgement = judge(table, chain, lookup(options, seen), undecided);
           for (const each of undecided) {
-            const rule: RuleRef = { by: 'other', table: name, chain: each.chain, rule: each.rule };
+            const rule: RuleRef = {
+              by: 'other',
+              table: name,
+              chain: each.chain,
+              base: chain.name,
+              rule: each.rule,
+            };
             hops.push({ kind: 'undecided', where: space.where, rule });
           }
           const { verdict } = judgement;
           return {
             effect: verdict.kind === 'none' ? undefined : verdict,
-            rule: { by: 'other', table: name, chain: judgement.chain, rule: judgement.rule },
+            rule: {
+              by: 'other',
+              table: name,
+              chain: judgement.chain,
+              base: chain.name,
+              rule: judgement.rule,
+            },
           };
         },
       });

@@ -1,8 +1,8 @@
 import type { Ip } from '../model/address.ts';
-import type { LinkFacts, ListenerFacts } from '../model/kernel-facts.ts';
+import type { LinkFacts, ListenerFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ForeignRule } from './foreign/rule.ts';
-import type { PacketProtocol } from './packet.ts';
+import type { Packet, PacketProtocol } from './packet.ts';
 import type { Where } from './world.ts';
 
 /** One end of a packet; without a port where it has none, or the asker's own that nobody knows yet. */
@@ -18,6 +18,8 @@ export type RuleRef =
       readonly by: 'other';
       readonly table: string;
       readonly chain: string;
+      /** The chain at the hook from which it is jumped to, or `chain` itself. */
+      readonly base: string;
       readonly rule: ForeignRule | undefined;
     };
 
@@ -84,10 +86,11 @@ export type Reason =
       readonly kind: 'rule';
       readonly rule: RuleRef;
       readonly verdict: 'drop' | 'reject';
-      readonly iifname: string;
-      readonly oifname: string;
+      readonly hook: string;
+      readonly packet: Pick<Packet, 'iifname' | 'oifname' | 'daddr' | 'dport' | 'protocol'>;
     }
-  | { readonly kind: 'no-route'; readonly to: Ip }
+  /** @property refusing a route that says no (blackhole, unreachable, prohibit) */
+  | { readonly kind: 'no-route'; readonly to: Ip; readonly refusing?: RouteFacts | undefined }
   /** Nobody behind the device has the address. */
   | { readonly kind: 'nobody'; readonly address: Ip; readonly device: string }
   | {

@@ -93,7 +93,7 @@ class Walker {
     const { facts } = space;
     let route = routeTo(facts, given.daddr);
     if (route === undefined || route.kind === 'refusing') {
-      return this.#stop(space, { kind: 'no-route', to: given.daddr });
+      return this.#noRoute(space, given.daddr, route);
     }
     const saddr = given.saddr ?? sourceFor(facts, route, given.daddr);
     if (saddr === undefined) return this.#stop(space, { kind: 'no-route', to: given.daddr });
@@ -111,7 +111,7 @@ class Walker {
     if (packet.daddr !== first.daddr) {
       route = routeTo(facts, packet.daddr);
       if (route === undefined || route.kind === 'refusing') {
-        return this.#stop(space, { kind: 'no-route', to: packet.daddr });
+        return this.#noRoute(space, packet.daddr, route);
       }
     }
     const device = this.#deviceOf(space, route);
@@ -259,7 +259,7 @@ class Walker {
     }
     const link = route === undefined || route.kind === 'refusing' ? undefined : linkOf(facts, route.link);
     if (route === undefined || link === undefined) {
-      return this.#stop(space, { kind: 'no-route', to: packet.daddr });
+      return this.#noRoute(space, packet.daddr, route);
     }
     this.#hop({
       kind: 'route',
@@ -449,16 +449,16 @@ class Walker {
     return { kind: 'stopped', obstacle };
   }
 
+  #noRoute(space: Space, to: Ip, route: RouteFacts | undefined): Outcome {
+    return this.#stop(space, {
+      kind: 'no-route',
+      to,
+      refusing: route?.kind === 'refusing' ? route : undefined,
+    });
+  }
+
   #stopByRule(space: Space, stop: NonNullable<ReturnType<typeof passAll>['stop']>, packet: Flying): Outcome {
-    const { iifname, oifname } = packet;
-    const obstacle: Obstacle = {
-      where: space.where,
-      back: this.#back,
-      kind: 'rule',
-      ...stop,
-      iifname,
-      oifname,
-    };
+    const obstacle: Obstacle = { where: space.where, back: this.#back, kind: 'rule', ...stop, packet };
     return { kind: 'stopped', obstacle };
   }
 }

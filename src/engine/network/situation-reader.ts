@@ -13,14 +13,7 @@ import {
   sandboxOwner,
   type Uplink,
 } from '../../explain/situation.ts';
-import {
-  type Attempt,
-  isKnown,
-  type Plan,
-  planQuestion,
-  type Reading,
-  resolveAsker,
-} from '../../explain/target.ts';
+import { isKnown, type Plan, planQuestion, type Reading, resolveAsker } from '../../explain/target.ts';
 import type { OwnTable, Space, Where, World } from '../../explain/world.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { AskedPort } from '../../kernel/namespace-reader.ts';
@@ -35,7 +28,7 @@ import {
   prefixOf,
 } from '../../model/address.ts';
 import type { NamespaceFacts } from '../../model/kernel-facts.ts';
-import type { Port } from '../../model/port.ts';
+import { isPort, type Port } from '../../model/port.ts';
 import { type PlanFacts, plan } from '../../plan/plan.ts';
 import type { ElementResource } from '../../plan/resource.ts';
 import type { Ruleset, TableFamily } from '../../plan/rule.ts';
@@ -143,7 +136,7 @@ export class SituationReader {
 
   #world(reading: Reading, planned: Plan, host: NamespaceFacts): World {
     const { kernel, table } = this.#options;
-    const ports = portsOf(reading, planned.attempts);
+    const ports = portsOf(reading, planned);
     const asked: readonly AskedPort[] = ports.map((port) => ({ protocol: reading.asked.protocol, port }));
     const sandboxes = concerned(reading, planned).flatMap((container): Space[] => {
       const path = table.sandbox(container.id)?.path;
@@ -226,8 +219,15 @@ const space = (where: Where, facts: NamespaceFacts): Space => ({
 });
 
 /** Ports that are asked, and those behind them where they are published. */
-function portsOf({ asked, containers }: Reading, attempts: readonly Attempt[]): readonly Port[] {
-  const first = [asked.port, ...attempts.map(({ port }) => port)].filter((port) => port !== undefined);
+function portsOf({ asked, containers }: Reading, { to, attempts }: Plan): readonly Port[] {
+  // One that did not start: somebody may have the port it wanted.
+  const wished =
+    to.kind === 'container' && to.container.status !== 'running'
+      ? to.container.wished.map(({ hostPort }) => Number(hostPort)).filter(isPort)
+      : [];
+  const first = [asked.port, ...attempts.map(({ port }) => port), ...wished].filter(
+    (port) => port !== undefined,
+  );
   const behind = containers.flatMap(({ endpoints }) =>
     endpoints.flatMap(({ published }) =>
       published.flatMap(({ hostPorts, containerPorts }) =>

@@ -1,7 +1,8 @@
-import { familyOf } from '../../model/address.ts';
+import { familyOf, formatPrefix } from '../../model/address.ts';
 import { GATEWAY_NETWORK } from '../../model/network.ts';
 import { networkOfAddress, networksOf } from '../diagnosis.ts';
 import type { Obstacle } from '../hop.ts';
+import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner, type WishedPort } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Where } from '../world.ts';
@@ -21,7 +22,7 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
     case 'container-paused':
       return culprit === undefined ? null : `docker unpause ${culprit.name}`;
     case 'host-port-taken':
-      return takenPort(culprit);
+      return takenPort(situation, culprit);
     case 'no-network':
       return culprit === undefined && from === undefined ? null : noNetwork(culprit ?? from);
     case 'name-unknown':
@@ -42,7 +43,7 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
       return obstacle?.where.kind === 'container' ? `docker restart ${obstacle.where.name}` : null;
     case 'listens-on-loopback':
     case 'listens-on-other-address':
-      return null;
+      return obstacle?.kind === 'nothing-listens' ? listenEverywhere(situation, obstacle) : null;
     case 'mtu':
       return way?.gap === undefined
         ? null
@@ -77,7 +78,7 @@ function fixOfObstacle(
     case 'bridge-firewall':
       return 'sysctl -w net.bridge.bridge-nf-call-ip6tables=0';
     case 'no-route':
-      return where.kind === 'container' ? restoreRoute(situation, where, obstacle.to) : null;
+      return mendRoute(situation, obstacle);
     case 'link':
       return mendLink(situation, obstacle, party);
     case 'nobody':
@@ -96,24 +97,38 @@ function inside({ containers }: Situation, where: Where, command: string): strin
   return `nsenter -t ${pid} -n ${command}`;
 }
 
-function foreignRule(
-  situation: Situation,
-  { rule, where, iifname, oifname }: Extract<Obstacle, { kind: 'rule' }>,
-): string | null {
+/**
+ * Rules before the one that stops it, for this connection alone: what somebody else's firewall has is left as it is. An
+ * accept ends its own base chain only, so it opens nothing else.
+ */
+function foreignRule(situation: Situation, obstacle: Extract<Obstacle, { kind: 'rule' }>): string | null {
+  const { rule, where, back, hook, packet } = obstacle;
   if (rule.by === 'engine') return null;
-  if (rule.rule !== undefined) {
-    return inside(situation, where, `nft delete rule ${rule.table} ${rule.chain} handle ${rule.rule.handle}`);
+  const { iifname, oifname, daddr, dport, protocol } = packet;
+  const by = (words: readonly string[], iif: string, oif: string): string =>
+    [
+      `insert rule ${rule.table} ${rule.base}`,
+      ...(iif === '' ? [] : [`iifname ${iif}`]),
+      ...(oif === '' ? [] : [`oifname ${oif}`]),
+      ...words,
+      'accept',
+    ].join(' ');
+  const ip = familyOf(daddr) === 'ipv4' ? 'ip' : 'ip6';
+  const port = dport === 0 ? [`meta l4proto ${protocol}`] : [`${protocol} dport ${dport}`];
+  const answers = ['ct state established,related'];
+  const there = by([`${ip} daddr ${daddr}`, ...port], iifname, oifname);
+  const bridged = rule.table.startsWith('bridge ');
+  if (bridged) {
+    // Bridges know no connections of their own.
+    const around = back ? by([`${ip} daddr ${daddr}`], iifname, oifname) : there;
+    return inside(situation, where, `nft '${around}'`);
   }
-  const insert = (match: string): string => `insert rule ${rule.table} ${rule.chain} ${match} accept`;
-  const matches = [
-    ...(iifname === '' ? [] : [`iifname ${iifname}`]),
-    ...(oifname === '' || oifname === iifname ? [] : [`oifname ${oifname}`]),
-  ];
-  const pairs =
-    where.kind === 'host' && iifname !== '' && oifname !== '' && iifname !== oifname
-      ? [matches.join(' '), `iifname ${oifname} oifname ${iifname}`]
-      : [matches.join(' ')];
-  return inside(situation, where, `nft '${pairs.map(insert).join('; ')}'`);
+  const rules = back
+    ? [by(answers, iifname, oifname)]
+    : hook === 'forward'
+      ? [there, by(answers, oifname, iifname)]
+      : [there];
+  return inside(situation, where, `nft '${rules.join('; ')}'`);
 }
 
 /** Through a network of TO's, if it has one of the user's. */
@@ -164,11 +179,28 @@ function internal(
   return one === undefined ? null : `docker network connect bridge ${one.name}`;
 }
 
-function takenPort(culprit: ContainerFacts | undefined): string | null {
-  const port = /:(\d+)\b(?!.*:\d)/.exec(culprit?.error ?? '')?.[1];
-  return port === undefined || culprit === undefined
+function takenPort(situation: Situation, culprit: ContainerFacts | undefined): string | null {
+  const program = portTaker(situation, culprit)?.program;
+  return program === undefined || culprit === undefined
     ? null
-    : `ss -lptn 'sport = :${port}'   # end that program, then: docker start ${culprit.name}`;
+    : `kill ${program.pid} && docker start ${culprit.name}`;
+}
+
+/** Where the command that made the container says on which address to listen. */
+function listenEverywhere(
+  situation: Situation,
+  { where, others }: Extract<Obstacle, { kind: 'nothing-listens' }>,
+): string | null {
+  const container =
+    where.kind === 'container' ? situation.containers.find(({ id }) => id === where.id) : undefined;
+  const [listener] = others;
+  if (container === undefined || listener === undefined) return null;
+  const { address } = listener;
+  const any = familyOf(address) === 'ipv4' ? '0.0.0.0' : '::';
+  const command = container.command.map((word) => word.replaceAll(address, any).replaceAll('localhost', any));
+  return command.join(' ') === container.command.join(' ')
+    ? null
+    : makeAnew(situation, { ...container, command }, []);
 }
 
 /** A published port is chosen when a container is made: it is made anew. */
@@ -181,23 +213,21 @@ function publish(
   const port = drop?.containerPort ?? asked.port;
   if (port === undefined) return null;
   const protocol = asked.protocol === 'tcp' ? '' : `/${asked.protocol}`;
-  const ports = [
-    ...container.wished
-      .filter((each) => each !== drop)
-      .map(({ hostIp, hostPort, containerPort, protocol: of }) =>
-        [
-          hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`,
-          hostPort && `${hostPort}:`,
-          `${containerPort}/${of}`,
-        ].join(''),
-      ),
-    `${drop?.hostPort || port}:${port}${protocol}`,
-  ];
+  const wished = container.wished.filter((each) => each !== drop);
+  return makeAnew(situation, { ...container, wished }, [`${drop?.hostPort || port}:${port}${protocol}`]);
+}
+
+/** @param more ports to publish beside those it has */
+function makeAnew(situation: Situation, container: ContainerFacts, more: readonly string[]): string {
+  const ports = container.wished.map(({ hostIp, hostPort, containerPort, protocol }) => {
+    const address = hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
+    return `${address}${hostPort && `${hostPort}:`}${containerPort}/${protocol}`;
+  });
   const network = networksOf(situation, container)[0]?.name ?? 'bridge';
   const options = [
     `--name ${container.name}`,
     ...(network === 'bridge' ? [] : [`--network ${network}`]),
-    ...ports.map((each) => `-p ${each}`),
+    ...[...ports, ...more].map((each) => `-p ${each}`),
   ];
   const command = container.command.map(quoted).join(' ');
   return `docker rm -f ${container.name} && docker run -d ${options.join(' ')} ${container.image} ${command}`.trim();
@@ -227,18 +257,22 @@ function republish(
   return container === undefined || wish === undefined ? null : publish(situation, container, wish);
 }
 
-function restoreRoute(
+function mendRoute(
   situation: Situation,
-  { id }: Extract<Where, { kind: 'container' }>,
-  to: Parameters<typeof familyOf>[0],
+  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
 ): string | null {
-  const container = situation.containers.find((each) => each.id === id);
   const family = familyOf(to);
+  const ip = family === 'ipv4' ? 'ip' : 'ip -6';
+  if (refusing !== undefined) {
+    const prefix = refusing.to === undefined ? 'default' : formatPrefix(refusing.to);
+    return inside(situation, where, `${ip} route del ${prefix}`);
+  }
+  const container =
+    where.kind === 'container' ? situation.containers.find(({ id }) => id === where.id) : undefined;
   const endpoint = container?.endpoints.find((each) => each[family]?.gateway !== undefined);
   const gateway = endpoint?.[family]?.gateway;
-  if (container === undefined || endpoint === undefined || gateway === undefined) return null;
-  const ip = family === 'ipv4' ? 'ip' : 'ip -6';
-  return `nsenter -t ${container.pid} -n ${ip} route replace default via ${gateway} dev ${endpoint.ifName}`;
+  if (endpoint === undefined || gateway === undefined) return null;
+  return inside(situation, where, `${ip} route replace default via ${gateway} dev ${endpoint.ifName}`);
 }
 
 function mendLink(

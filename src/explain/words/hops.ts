@@ -150,7 +150,9 @@ export function obstacleWords(obstacle: Obstacle): string {
     case 'rule':
       return `${ruleWords(obstacle.rule)} ${VERDICTS[obstacle.verdict]}`;
     case 'no-route':
-      return `${where} has no route to ${obstacle.to}`;
+      return obstacle.refusing === undefined
+        ? `${where} has no route to ${obstacle.to}`
+        : `a route of ${where} says that ${obstacle.to} is not to be reached`;
     case 'nobody':
       return `nobody behind ${obstacle.device} has the address ${obstacle.address}`;
     case 'link':

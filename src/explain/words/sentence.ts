@@ -2,7 +2,8 @@ import { formatSocketAddress } from '../../model/address.ts';
 import type { AddressedNetwork } from '../../model/network.ts';
 import { networksOf } from '../diagnosis.ts';
 import type { Hop } from '../hop.ts';
-import type { Situation } from '../situation.ts';
+import { portTaker } from '../port-taker.ts';
+import type { ContainerFacts, Situation } from '../situation.ts';
 import type { Asker, Target } from '../target.ts';
 import type { Verdict } from '../verdict.ts';
 import { end, gapWords, listenerWords, obstacleWords, ruleWords, whose } from './hops.ts';
@@ -117,7 +118,7 @@ function no(situation: Situation, verdict: Verdict): string {
     case 'published-on-other-address':
       return publishedElsewhere(situation, verdict);
     case 'host-port-taken':
-      return `${culprit?.name} did not start: ${culprit?.error}`;
+      return portTaken(situation, culprit);
     case 'port-not-open':
       return `port ${port} of ${to} is not among its open ones (published, on a routed network)`;
     case 'nothing-listens':
@@ -149,6 +150,12 @@ function no(situation: Situation, verdict: Verdict): string {
     default:
       return plainly;
   }
+}
+
+function portTaken(situation: Situation, culprit: ContainerFacts | undefined): string {
+  const taker = portTaker(situation, culprit);
+  const who = taker === undefined ? culprit?.error : listenerWords(taker);
+  return `${culprit?.name} did not start, since its host port is taken: ${who}`;
 }
 
 function nameUnknown(situation: Situation, { plan, byAddress }: Verdict): string {
