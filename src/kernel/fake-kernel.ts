@@ -8,6 +8,7 @@ import {
   type NetnsPath,
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts } from '../model/probe.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -151,6 +152,10 @@ export class FakeKernel implements Kernel {
     leadsTo: Ip,
   ): void {
     this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
+  }
+
+  async probe(): Promise<ProbeFacts> {
+    throw new KernelError('nothing is sent in a fake kernel', 'ENOSYS');
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -62,6 +63,8 @@ export interface Kernel {
     ports: { readonly first: number; readonly last: number },
     leadsTo: Ip,
   ): void;
+  /** Sends one real packet and sees what becomes of it; one probe at a time. @throws KernelError */
+  probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
 }

@@ -1,5 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
@@ -17,6 +18,7 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
 
@@ -45,6 +47,7 @@ export class LinuxKernel implements Kernel {
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
   readonly #toForget: ConnectionFilter[] = [];
+  #probing: Promise<unknown> = Promise.resolve();
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
   constructor(options: LinuxKernelOptions) {
@@ -159,6 +162,12 @@ export class LinuxKernel implements Kernel {
     this.#toForget.push(filter);
     if (this.#toForget.length > 1) return;
     setTimeout(() => void forget(this.#toForget.splice(0)), FORGET_AFTER_MS);
+  }
+
+  probe(request: ProbeRequest): Promise<ProbeFacts> {
+    const facts = this.#probing.then(() => probe(this.#parts, this.#netnsDirectory, request));
+    this.#probing = facts.catch(() => undefined);
+    return facts;
   }
 
   close(): void {

@@ -1,0 +1,143 @@
+import { familyOf } from '../model/address.ts';
+import type { ProbeRule, ProbeTarget } from '../model/probe.ts';
+import { TABLE_NAME } from '../plan/nft-text.ts';
+import { KernelError } from './kernel.ts';
+import type { TraceFamily } from './nft-trace.ts';
+import { Nftables } from './nftables.ts';
+
+/** Of the tables that are there while a probe is under way. */
+export const PROBE_TABLE = 'gangway_probe';
+
+const HOOKS = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as const;
+/** Before everything that could decide (`raw` is -300), and after everything (`srcnat` is 100). */
+const FIRST = -350;
+const LAST = 1000;
+
+/** What marks the packets of a probe: the one that goes, and the first that comes back. */
+export interface ProbeMark {
+  readonly target: ProbeTarget;
+  /** The sender's port, of an echo its identifier. */
+  readonly id: number;
+}
+
+/**
+ * Tables of the prober's own in one namespace. Their first chains mark the packets of one probe to be traced, the last
+ * ones decide nothing: that a packet is traced there says that it came so far. They are owned by this object's socket
+ * (nft(8), `flags owner`): the kernel takes them away when the daemon dies.
+ */
+export class ProbeTable {
+  readonly #nft = new Nftables();
+  readonly #listings = new Map<string, string>();
+  readonly #owned: boolean;
+
+  /** In the namespace the thread is in now. @throws KernelError */
+  constructor(mark: ProbeMark) {
+    try {
+      this.#owned = this.#make(mark);
+    } catch (error) {
+      this.#nft.close();
+      throw error;
+    }
+  }
+
+  /** The rule a trace speaks of, as long as it is there. */
+  rule(family: TraceFamily, table: string, chain: string, handle: number): ProbeRule | undefined {
+    const listing = this.#listing(family, table, chain);
+    const line = listing.split('\n').find((each) => each.endsWith(` # handle ${handle}`));
+    if (line === undefined) return undefined;
+    const text = line.replace(/ # handle \d+$/, '').trim();
+    return { own: table === TABLE_NAME, comment: / comment "([^"]*)"/.exec(text)?.[1], text };
+  }
+
+  /** The hook of a base chain. */
+  hook(family: TraceFamily, table: string, chain: string): string | undefined {
+    return /\btype \w+ hook (\w+)/.exec(this.#listing(family, table, chain))?.[1];
+  }
+
+  /** The tables are gone when this resolves. */
+  async close(): Promise<void> {
+    try {
+      if (!this.#owned) this.#nft.run(removal());
+    } catch {
+      // Somebody flushed them.
+    }
+    await this.#nft.closeAside();
+  }
+
+  /** @returns whether the tables are this socket's */
+  #make(mark: ProbeMark): boolean {
+    try {
+      this.#nft.run(tables(mark, 'flags owner;'));
+      return true;
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      // Kernels before 5.12 know no owner. What one left that was killed is gone with this.
+      this.#nft.run(`${removal()}\n${tables(mark, '')}`);
+      return false;
+    }
+  }
+
+  /** Each chain is listed once. */
+  #listing(family: TraceFamily, table: string, chain: string): string {
+    const key = `${family} ${table} ${chain}`;
+    const known = this.#listings.get(key);
+    if (known !== undefined) return known;
+    let text = '';
+    try {
+      text = this.#nft.textWithHandles(`list chain ${key}`);
+    } catch {
+      // Gone meanwhile.
+    }
+    this.#listings.set(key, text);
+    return text;
+  }
+}
+
+const removal = (): string =>
+  ['inet', 'bridge']
+    .map((family) => `add table ${family} ${PROBE_TABLE}; delete table ${family} ${PROBE_TABLE}`)
+    .join('\n');
+
+function tables(mark: ProbeMark, flags: string): string {
+  return [table('inet', mark, flags), table('bridge', mark, flags)].join('\n');
+}
+
+function table(family: 'inet' | 'bridge', mark: ProbeMark, flags: string): string {
+  const chain = (hook: string, priority: number, rules: readonly string[]): string =>
+    `chain ${chainName(hook, priority)} { type filter hook ${hook} priority ${priority}; policy accept; ${rules.join('; ')}${rules.length > 0 ? ';' : ''} }`;
+  const marks = matches(mark).map((match) => `${match} meta nftrace set 1`);
+  return [
+    `table ${family} ${PROBE_TABLE} {`,
+    flags,
+    chain('prerouting', FIRST, marks),
+    chain('output', FIRST, marks),
+    ...HOOKS.filter((hook) => hook !== 'prerouting').map((hook) => chain(hook, LAST, [])),
+    '}',
+  ].join('\n');
+}
+
+const chainName = (hook: string, priority: number): string => `${priority < 0 ? 'first' : 'last'}_${hook}`;
+
+/** The packet that goes and the one that answers it; not those that follow in the same connection. */
+function matches({ target, id }: ProbeMark): readonly string[] {
+  const ip = familyOf(target.address) === 'ipv4' ? 'ip' : 'ip6';
+  const to = `${ip} daddr ${target.address}`;
+  // The answer has the addresses of before the translation back; its port is enough.
+  const version = `meta protocol ${ip}`;
+  switch (target.protocol) {
+    case 'tcp':
+      return [
+        `${to} tcp sport ${id} tcp dport ${target.port} tcp flags & (syn | ack) == syn`,
+        `${version} tcp dport ${id} tcp flags & (syn | rst) != 0`,
+      ];
+    case 'udp':
+      return [`${to} udp sport ${id} udp dport ${target.port}`, `${version} udp dport ${id}`];
+    case 'icmp': {
+      const icmp = ip === 'ip' ? 'icmp' : 'icmpv6';
+      return [
+        `${to} ${icmp} type echo-request ${icmp} id ${id}`,
+        `${version} ${icmp} type echo-reply ${icmp} id ${id}`,
+      ];
+    }
+  }
+}
