@@ -57,7 +57,14 @@ export class ProbeView {
       ({ index, name }) => [index, name as IfName] as const,
     );
     const interfaces = new Map(names);
-    return passages(this.#events).map((passage) => this.#hop(passage, interfaces));
+    const seen = new Set<string>();
+    return passages(this.#events)
+      .map((passage) => this.#hop(passage, interfaces))
+      .filter(({ direction, table, chain }) => {
+        // What comes there again is sent again, or a copy.
+        const key = `${direction} ${table} ${chain}`;
+        return !seen.has(key) && seen.add(key);
+      });
   }
 
   async close(): Promise<void> {
