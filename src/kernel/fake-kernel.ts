@@ -13,6 +13,7 @@ import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
+import type { TrafficReport, TrafficSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
   /** Keys of host ports (`host-port tcp 0.0.0.0:80`) that a foreign program listens on. */
@@ -35,6 +36,9 @@ export class FakeKernel implements Kernel {
   /** To whoever watches. */
   tell: (event: KernelEvent) => void = () => {};
   chains: readonly ForeignChain[] = [];
+  readonly traffic: TrafficReport[] = [];
+  /** How many hear the traffic. */
+  listening = 0;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -152,6 +156,23 @@ export class FakeKernel implements Kernel {
     leadsTo: Ip,
   ): void {
     this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
+  }
+
+  canLogDrops(): boolean {
+    return false;
+  }
+
+  /** Gives what is put into `traffic`, once. */
+  hearTraffic(): TrafficSource {
+    this.listening++;
+    return {
+      missing: [],
+      read: () => this.traffic.splice(0)[0] ?? { connections: [], drops: [], lost: 0, more: false },
+      trafficOf: () => undefined,
+      close: () => {
+        this.listening--;
+      },
+    };
   }
 
   async probe(): Promise<ProbeFacts> {

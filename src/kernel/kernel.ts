@@ -4,6 +4,7 @@ import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { TrafficSource } from './traffic.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -63,6 +64,10 @@ export interface Kernel {
     ports: { readonly first: number; readonly last: number },
     leadsTo: Ip,
   ): void;
+  /** Whether rules that drop can tell of it, by nflog. */
+  canLogDrops(): boolean;
+  /** Connections and drops of the host from now on, until it is closed; several may hear at the same time, but drops only one. */
+  hearTraffic(): TrafficSource;
   /** Sends one real packet and sees what becomes of it; one probe at a time. @throws KernelError */
   probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */

@@ -5,6 +5,7 @@ import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { canLogDrops } from './drop-log.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
@@ -21,6 +22,7 @@ import { observe } from './observer.ts';
 import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
+import { hearTraffic, type TrafficSource } from './traffic.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -162,6 +164,14 @@ export class LinuxKernel implements Kernel {
     this.#toForget.push(filter);
     if (this.#toForget.length > 1) return;
     setTimeout(() => void forget(this.#toForget.splice(0)), FORGET_AFTER_MS);
+  }
+
+  canLogDrops(): boolean {
+    return canLogDrops(this.#nft);
+  }
+
+  hearTraffic(): TrafficSource {
+    return hearTraffic();
   }
 
   probe(request: ProbeRequest): Promise<ProbeFacts> {

@@ -32,8 +32,8 @@ kernel.enableForwarding('ipv4');
 kernel.enableForwarding('ipv6');
 kernel.apply(
   [
-    rulesetResource(IPV4_RULESET),
-    rulesetResource(IPV6_RULESET),
+    rulesetResource(IPV4_RULESET, true),
+    rulesetResource(IPV6_RULESET, true),
     bridge,
     lnmp,
     ...[web, db, far],

@@ -337,6 +337,7 @@ function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | und
     bridgeFirewall,
     ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
     directRouting: config.allowDirectRouting,
+    logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }
