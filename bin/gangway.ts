@@ -36,11 +36,20 @@ program
     console.log(text);
   });
 
-program
+const cluster = program
   .command('cluster')
   .description('hosts, overlay networks, and whether the store they share is reached')
   .action(async () => {
     console.log(formatCluster(await client().get<ClusterReport>('/gangway/cluster'), Date.now()));
+  });
+
+cluster
+  .command('forget')
+  .argument('<host>', 'name, id or its beginning')
+  .description('gives up the containers and addresses of a host that does not come back')
+  .action(async (host: string) => {
+    await client().delete(`/gangway/cluster/hosts/${encodeURIComponent(host)}`);
+    console.log(`${host} is forgotten: its addresses are free, its containers keep no network from being removed`);
   });
 
 try {

@@ -176,15 +176,15 @@ export class ClusterStore {
     };
   }
 
-  /** A lease that is kept alive until it is revoked or lost. @throws EngineError UNAVAILABLE */
+  /** A lease that is kept alive until it is lost, or let go: then it ends by itself. @throws EngineError UNAVAILABLE */
   async lease(
     seconds: number,
     onLost: () => void,
-  ): Promise<{ readonly id: string; readonly end: () => void }> {
+  ): Promise<{ readonly id: string; readonly letGo: () => void }> {
     const lease = this.#client.lease(seconds);
     lease.on('lost', onLost);
     const id = await this.#call(() => lease.grant());
-    return { id, end: () => void lease.revoke().catch(() => {}) };
+    return { id, letGo: () => lease.release() };
   }
 
   close(): void {

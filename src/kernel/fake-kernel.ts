@@ -104,6 +104,10 @@ export class FakeKernel implements Kernel {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }
 
+  mtuAt(_address: Ip): number | undefined {
+    return undefined;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return this.chains;
   }

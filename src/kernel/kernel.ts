@@ -30,6 +30,8 @@ export interface Kernel {
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
+  /** MTU of the interface that has the address; undefined when none has. */
+  mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
   /** Facts of the host that planning needs. */

@@ -105,6 +105,12 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  mtuAt(address: Ip): number | undefined {
+    const { routes } = this.#parts;
+    const holder = routes.addresses().find((each) => each.address === address);
+    return routes.links().find(({ index }) => index === holder?.link)?.mtu;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
   }

@@ -3,7 +3,7 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import { formatPrefix, parseIp } from '../../model/address.ts';
 import { errors, unavailable } from '../../model/errors.ts';
 import type { Network, OverlayNetwork } from '../../model/network.ts';
-import type { ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { OverlayNetworkWish } from './network-request.ts';
 import type { SandboxTable } from './sandbox-table.ts';
@@ -62,17 +62,41 @@ export class ClusterNetworks {
     }
   }
 
-  /** @throws EngineError UNAVAILABLE without a store */
-  report(): ClusterReport {
+  /** Hosts with a container on the network; what this host knows, while the store is away. */
+  async peers(network: OverlayNetwork): Promise<readonly ClusterNode[]> {
     const cluster = this.#cluster;
-    if (cluster === undefined) throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
-    const { state, since, waiting, nodes } = cluster.status();
+    if (cluster === undefined) return [];
+    const here = this.#table.allEndpoints().some(({ networkId }) => networkId === network.id);
+    const peers = await cluster.peers(network.id).catch(() => []);
+    const others = peers.filter(({ id }) => id !== cluster.node.id);
+    return here ? [cluster.node, ...others] : others;
+  }
+
+  /** Gives up what a host that does not come back has. @throws EngineError NOT_FOUND, CONFLICT, UNAVAILABLE */
+  async forget(host: string): Promise<void> {
+    await this.#member().forget(host);
+  }
+
+  /** @throws EngineError UNAVAILABLE without a store */
+  async report(): Promise<ClusterReport> {
+    const cluster = this.#member();
+    const answered = await cluster.answerTime().catch(() => undefined);
+    const { state, since, waiting, fault } = cluster.status();
+    const stateOf = (id: string) => {
+      if (state !== 'connected') return 'unknown';
+      return cluster.isAlive(id) ? 'alive' : 'away';
+    };
     const endpoints = this.#table.allEndpoints();
     return {
       state,
       since,
+      ...(fault !== undefined && { fault }),
+      ...(answered !== undefined && { answered }),
       waiting,
-      nodes: nodes.map(({ id, name, address }) => ({ id, name, address, own: id === cluster.node.id })),
+      nodes: cluster.hosts().map(({ id, name, address }) => ({
+        ...{ id, name, address, own: id === cluster.node.id },
+        state: stateOf(id),
+      })),
       networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
         name,
         subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
@@ -82,5 +106,12 @@ export class ClusterNetworks {
         blocks: cluster.blocks.own(id).map(formatPrefix),
       })),
     };
+  }
+
+  /** @throws EngineError UNAVAILABLE */
+  #member(): Cluster {
+    if (this.#cluster === undefined)
+      throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
+    return this.#cluster;
   }
 }

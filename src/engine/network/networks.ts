@@ -14,7 +14,7 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { TableFamily } from '../../plan/rule.ts';
@@ -35,6 +35,7 @@ import { Overlays } from './overlays.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 
 export interface NetworksOptions {
   readonly config: DaemonConfig;
@@ -75,7 +76,8 @@ export class Networks implements Networking {
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
-    this.#facts = planFacts(config.network, kernel, cluster);
+    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, kernel);
+    this.#facts = planFacts(config.network, kernel, tunnelEnd);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
@@ -95,15 +97,16 @@ export class Networks implements Networking {
     this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
       this.create(request),
     );
-    if (cluster !== undefined && this.#facts.overlay !== undefined) {
+    if (cluster !== undefined && tunnelEnd !== undefined) {
       this.#overlays = new Overlays({
         cluster,
-        facts: this.#facts.overlay,
+        facts: tunnelEnd,
         kernel,
         log,
         registry: this.#registry,
         table: this.#table,
         names: this.#names,
+        evict: ({ containerId, networkId }) => this.detach(containerId, networkId),
       });
     }
     this.#reconciliation = new Reconciliation({
@@ -114,6 +117,7 @@ export class Networks implements Networking {
       registry: this.#registry,
       table: this.#table,
       overlays: this.#overlays,
+      tunnelEnd,
     });
   }
 
@@ -151,8 +155,18 @@ export class Networks implements Networking {
   }
 
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
-  clusterReport(): ClusterReport {
+  clusterReport(): Promise<ClusterReport> {
     return this.#cluster.report();
+  }
+
+  /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
+  forgetHost(host: string): Promise<void> {
+    return this.#cluster.forget(host);
+  }
+
+  /** Hosts with a container on the network; undefined where that is no question. */
+  async peers(network: Network): Promise<readonly ClusterNode[] | undefined> {
+    return network.driver === 'overlay' ? this.#cluster.peers(network) : undefined;
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
@@ -326,8 +340,8 @@ export class Networks implements Networking {
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | undefined): PlanFacts {
-  const { bridgeFirewall, uplinkMtu } = kernel.host();
+function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
+  const { bridgeFirewall } = kernel.host();
   const tables: readonly TableFamily[] = [
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
@@ -335,7 +349,7 @@ function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | und
   return {
     tables: new Set(tables),
     bridgeFirewall,
-    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
+    ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
     logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),

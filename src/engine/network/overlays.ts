@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { contains, type Prefix } from '../../model/address.ts';
 import type { OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec } from '../../model/overlay.ts';
 import { creations, deletions, diff } from '../../plan/diff.ts';
@@ -19,6 +20,8 @@ export interface OverlaysOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly names: ContainerNames;
+  /** Takes a container off the network. */
+  evict(endpoint: EndpointRecord): void;
 }
 
 /**
@@ -49,6 +52,7 @@ export class Overlays {
       networkCame: (spec) => this.#networkCame(spec),
       networkWent: (id) => this.#networkWent(id),
       remotesChanged: (id) => this.#remotesChanged(id),
+      blockLost: (id, block) => this.#blockLost(id, block),
     });
   }
 
@@ -137,12 +141,34 @@ export class Overlays {
   }
 
   #networkCame(spec: OverlaySpec): void {
-    this.#options.registry.putOverlay(spec);
+    const { registry, log } = this.#options;
+    if (registry.list().some(({ id, name }) => name === spec.name && id !== spec.id)) {
+      log.warn(
+        { network: spec.name },
+        'an overlay network has the name of a network of this host: use their ids',
+      );
+    }
+    registry.putOverlay(spec);
   }
 
   #networkWent(id: string): void {
     this.#options.cluster.blocks.forget(id);
     this.#options.registry.dropOverlay(id);
+  }
+
+  /** Two hosts gave the same addresses, while this one was away for so long that it was forgotten: the other keeps them. */
+  #blockLost(networkId: string, block: Prefix): void {
+    const { table, registry, evict, log } = this.#options;
+    for (const endpoint of table.allEndpoints()) {
+      const address = endpoint.ipv4?.address;
+      if (endpoint.networkId !== networkId || address === undefined || !contains(block, address)) continue;
+      log.error(
+        { container: endpoint.containerName, network: registry.get(networkId)?.name, address },
+        'the address was given to another host after the cluster had forgotten this one: the container is taken off the network, connect it again',
+      );
+      evict(endpoint);
+    }
+    registry.removeBlock(networkId, block);
   }
 
   /** The data path first, then the names: who is found can be reached. */
