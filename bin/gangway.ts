@@ -3,6 +3,7 @@ import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
+import { type WatchOptions, watch } from '../src/cli/watch.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 
 const program = new Command('gangway')
@@ -15,6 +16,7 @@ const program = new Command('gangway')
 Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
+  gangway watch               connections and dropped packets as they happen
   gangway cluster             hosts and overlay networks of the cluster`,
   );
 
@@ -36,6 +38,29 @@ program
     console.log(text);
   });
 
+program
+  .command('watch')
+  .description('connections and dropped packets of containers as they happen, with names at both ends')
+  .option(
+    '--container <name...>',
+    'of these containers; one that does not run yet is followed from its start',
+  )
+  .option('--network <name...>', 'of these networks')
+  .option('--drops', 'dropped packets alone, with the rule and the cause')
+  .option('--json', 'one JSON object a line, as GET /gangway/watch gives them')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  gangway watch --container web         who connects to web, and to whom web does
+  gangway watch --network lamp --drops  what is dropped from and to the network lamp
+
+A line is an event: a connection opens (with what was asked, where a published
+port was translated), closes (with its bytes in both directions), or a packet is
+dropped by a rule of the engine's. What rules of others drop, gangway why finds.`,
+  )
+  .action(async (options: WatchOptions) => watch(client(), options));
+
 const cluster = program
   .command('cluster')
   .description('hosts, overlay networks, and whether the store they share is reached')
@@ -49,7 +74,9 @@ cluster
   .description('gives up the containers and addresses of a host that does not come back')
   .action(async (host: string) => {
     await client().delete(`/gangway/cluster/hosts/${encodeURIComponent(host)}`);
-    console.log(`${host} is forgotten: its addresses are free, its containers keep no network from being removed`);
+    console.log(
+      `${host} is forgotten: its addresses are free, its containers keep no network from being removed`,
+    );
   });
 
 try {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
+import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import type { ImageUsers } from '../runtime/image/image-removal.ts';
 import { ImageStore } from '../runtime/image/image-store.ts';
@@ -28,6 +29,7 @@ export interface Parts extends Platform {
   readonly containers: Containers;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  readonly traffic: TrafficWatch;
 }
 
 /** A step that gives something back; the last made goes first. */
@@ -95,5 +97,17 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   execs = new Execs(lifecycle);
   undo(() => Promise.race([lifecycle.close(), sleep(LAST_WAIT_MS, undefined, { ref: false })]));
   await restore(lifecycle);
-  return { ...platform, images, containerd, containers, lifecycle, execs };
+  const traffic = new TrafficWatch({
+    kernel,
+    names: {
+      endpoints: () => networking.list().flatMap(({ id }) => networking.endpointsOf(id)),
+      endpointsOf: (id) => networking.endpoints(id),
+      containerName: (id) => containers?.find(id)?.name,
+      networkName: (id) => networking.resolve(id).name,
+      hostAddresses: () => kernel.host().localAddresses,
+    },
+    subscribe: (listener) => events.subscribe(listener),
+  });
+  undo(() => traffic.close());
+  return { ...platform, images, containerd, containers, lifecycle, execs, traffic };
 }

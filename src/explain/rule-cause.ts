@@ -25,7 +25,7 @@ export function causeOfRule(rule: string, { sender, sameBridge }: DroppedFrom): 
     case 'ip6-spoof':
     case 'nd-spoof':
     case 'foreign-source':
-      return 'foreign-source';
+      return 'source-forged';
     case 'invalid':
       return 'no-connection';
     default:

@@ -100,6 +100,10 @@ export class FakeKernel implements Kernel {
     return { up: true, master: link.kind === 'veth' && this.resources.has(`link ${link.bridge}`) ? 1 : 0 };
   }
 
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map();
+  }
+
   addressesOf(name: string): readonly Ip[] | undefined {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }

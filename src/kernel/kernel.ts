@@ -28,6 +28,8 @@ export interface Kernel {
   watch(listener: (event: KernelEvent) => void): () => void;
   /** A link of this namespace; undefined when there is none. */
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
+  /** Names of the links of this namespace, by index. Costs a listing. */
+  linkNames(): ReadonlyMap<number, string>;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
   /** MTU of the interface that has the address; undefined when none has. */

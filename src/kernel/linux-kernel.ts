@@ -94,6 +94,10 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map(this.#parts.routes.links().map(({ index, name }) => [index, name]));
+  }
+
   addressesOf(name: string): readonly Ip[] | undefined {
     const { routes } = this.#parts;
     try {

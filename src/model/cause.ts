@@ -32,8 +32,8 @@ export const CAUSES = [
   'foreign-rule',
   'forwarding-off',
   'rp-filter',
-  /** It is sent with an address or a MAC that is another's. */
-  'foreign-source',
+  /** A container sends with an address or MAC that is another's. */
+  'source-forged',
   /** It belongs to no connection that is known, as after a restart of one side. */
   'no-connection',
   /** Small packets pass and large ones vanish. */
