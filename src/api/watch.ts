@@ -26,18 +26,21 @@ export function watchRoutes(app: FastifyInstance, traffic: TrafficWatch): void {
       if (out.writableLength > MAX_BACKLOG) missed++;
       else out.write(`${JSON.stringify(event)}\n`);
     };
+    const tellMissed = (): void => {
+      if (missed === 0 || out.writableLength > MAX_BACKLOG) return;
+      const events = missed;
+      missed = 0;
+      write({ time: now(), kind: 'left-out', events });
+    };
     const { missing, stop } = traffic.watch({
       event: (event) => {
         if (!wants(filter, event)) return;
-        if (missed > 0 && out.writableLength <= MAX_BACKLOG) {
-          const events = missed;
-          missed = 0;
-          write({ time: now(), kind: 'left-out', events });
-        }
+        tellMissed();
         write(event);
       },
       leftOut: (events) => {
         missed += events;
+        tellMissed();
       },
     });
     reply.hijack();

@@ -72,7 +72,9 @@ async function end({ child }: Watching): Promise<void> {
 
 test('a connection to a published port: both ends, what was asked, and its bytes at the end', async () => {
   const watching = await watch('--json');
-  assert.match((await machine.page(8080)).stdout, /^web /);
+  const { outside } = machine.namespaces;
+  const [answer] = await machine.ask(outside, [{ protocol: 'tcp', address: HOST, port: 8080 }]);
+  assert.equal(answer, `web ${OUTSIDE} 80`);
   const isOurs = (event: WatchEvent): boolean => 'from' in event && event.from.address === OUTSIDE;
   const open = await watching.find('the connection', (event) => event.kind === 'open' && isOurs(event));
   assert.ok(open.kind === 'open');
@@ -146,6 +148,8 @@ test('a burst of drops is told or counted, and the daemon answers meanwhile', as
     assert.ok(performance.now() - begin < 1000);
   }
   assert.equal((await sending).status, 0);
+  // The kernel numbers what it tells: the next one says how many were lost before it.
+  await ask('client', db);
   await until('all to be told or counted', () => {
     let total = 0;
     for (const line of watching.lines) {
