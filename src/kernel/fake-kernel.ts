@@ -175,7 +175,8 @@ export class FakeKernel implements Kernel {
     this.listening++;
     return {
       missing: [],
-      read: () => this.traffic.splice(0)[0] ?? { connections: [], drops: [], lost: 0, more: false },
+      read: () =>
+        this.traffic.splice(0)[0] ?? { connections: [], drops: [], foreignDrops: [], lost: 0, more: false },
       trafficOf: () => undefined,
       close: () => {
         this.listening--;

@@ -120,9 +120,9 @@ export function parseTrace({ type, payload }: NetlinkMessage): TraceEvent | unde
 export class TraceListener {
   readonly #listener = new NetlinkListener([NFNLGRP.NFTRACE]);
 
-  /** What happened since the last call. */
-  read(): readonly TraceEvent[] {
-    return this.#listener.read().messages.flatMap((message) => parseTrace(message) ?? []);
+  /** What happened since the last call. @param datagrams at most as many are read; the rest is kept */
+  read(datagrams?: number): readonly TraceEvent[] {
+    return this.#listener.read(datagrams).messages.flatMap((message) => parseTrace(message) ?? []);
   }
 
   close(): void {

@@ -1,9 +1,8 @@
 import { familyOf } from '../model/address.ts';
-import type { ProbeRule, ProbeTarget } from '../model/probe.ts';
-import { TABLE_NAME } from '../plan/nft-text.ts';
+import type { ProbeTarget } from '../model/probe.ts';
 import { KernelError } from './kernel.ts';
-import type { TraceFamily } from './nft-trace.ts';
 import { Nftables } from './nftables.ts';
+import { RuleListings } from './rule-listings.ts';
 
 /** Of the tables that are there while a probe is under way. */
 export const PROBE_TABLE = 'gangway_probe';
@@ -27,7 +26,8 @@ export interface ProbeMark {
  */
 export class ProbeTable {
   readonly #nft = new Nftables();
-  readonly #listings = new Map<string, string>();
+  /** To tell the rules that a trace speaks of. */
+  readonly rules = new RuleListings(this.#nft);
   readonly #owned: boolean;
 
   /** In the namespace the thread is in now. @throws KernelError */
@@ -38,20 +38,6 @@ export class ProbeTable {
       this.#nft.close();
       throw error;
     }
-  }
-
-  /** The rule a trace speaks of, as long as it is there. */
-  rule(family: TraceFamily, table: string, chain: string, handle: number): ProbeRule | undefined {
-    const listing = this.#listing(family, table, chain);
-    const line = listing.split('\n').find((each) => each.endsWith(` # handle ${handle}`));
-    if (line === undefined) return undefined;
-    const text = line.replace(/ # handle \d+$/, '').trim();
-    return { own: table === TABLE_NAME, comment: / comment "([^"]*)"/.exec(text)?.[1], text };
-  }
-
-  /** The hook of a base chain. */
-  hook(family: TraceFamily, table: string, chain: string): string | undefined {
-    return /\btype \w+ hook (\w+)/.exec(this.#listing(family, table, chain))?.[1];
   }
 
   /** The tables are gone when this resolves. */
@@ -75,21 +61,6 @@ export class ProbeTable {
       this.#nft.run(`${removal()}\n${tables(mark, '')}`);
       return false;
     }
-  }
-
-  /** Each chain is listed once. */
-  #listing(family: TraceFamily, table: string, chain: string): string {
-    const key = `${family} ${table} ${chain}`;
-    const known = this.#listings.get(key);
-    if (known !== undefined) return known;
-    let text = '';
-    try {
-      text = this.#nft.textWithHandles(`list chain ${key}`);
-    } catch {
-      // Gone meanwhile.
-    }
-    this.#listings.set(key, text);
-    return text;
   }
 }
 

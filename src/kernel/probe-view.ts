@@ -77,7 +77,7 @@ export class ProbeView {
     return {
       place: this.#place,
       direction: this.#isBack(first) ? 'back' : 'there',
-      hook: table === PROBE_TABLE ? chain.replace(/^\w+_/, '') : this.#table.hook(family, table, chain),
+      hook: table === PROBE_TABLE ? chain.replace(/^\w+_/, '') : this.#table.rules.hook(family, table, chain),
       tuple,
       iif: interfaces.get(iif),
       oif: interfaces.get(oif),
@@ -101,7 +101,7 @@ export class ProbeView {
       verdict: verdict === 'accept' || verdict === 'drop' ? verdict : 'other',
       by: last.kind === 'policy' ? 'policy' : 'rule',
       chain,
-      rule: handle === undefined ? undefined : this.#table.rule(family, table, chain, handle),
+      rule: handle === undefined ? undefined : this.#table.rules.rule(family, table, chain, handle),
     };
   }
 }

@@ -1,14 +1,19 @@
 import { type ConnectionEvent, ConnectionListener } from './conntrack-events.ts';
 import { DropLog, type LoggedDrop } from './drop-log.ts';
+import { type ForeignDrop, ForeignDrops } from './foreign-drops.ts';
 import { KernelError } from './kernel.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 
+/** A second's worth of messages. */
+const TRACE_DATAGRAMS = 2500;
 const ACCOUNTING = 'net/netfilter/nf_conntrack_acct';
 
 /** What passed and what was dropped since it was last asked. */
 export interface TrafficReport {
   readonly connections: readonly ConnectionEvent[];
   readonly drops: readonly LoggedDrop[];
+  /** By rules of others, as far as they were traced: not counted where they are many. */
+  readonly foreignDrops: readonly ForeignDrop[];
   /** How many events the kernel could not keep; at least one where it does not say. */
   readonly lost: number;
   /** There is more to read at once. */
@@ -40,6 +45,7 @@ export function hearTraffic(): TrafficSource {
   };
   const connections = attempt('connections cannot be seen', () => new ConnectionListener());
   const drops = attempt('dropped packets cannot be seen', () => new DropLog());
+  const foreign = attempt('packets that rules of others drop cannot be seen', () => new ForeignDrops());
   const before = readSysctl(ACCOUNTING);
   if (before === '0') attempt('bytes are not counted', () => writeSysctl(ACCOUNTING, '1'));
   return {
@@ -50,6 +56,7 @@ export function hearTraffic(): TrafficSource {
       return {
         connections: heard?.events ?? [],
         drops: dropped?.drops ?? [],
+        foreignDrops: foreign?.read(TRACE_DATAGRAMS) ?? [],
         lost: (heard?.overrun ? 1 : 0) + (dropped?.lost ?? 0),
         more: (heard?.more ?? false) || (dropped?.more ?? false),
       };
@@ -58,6 +65,7 @@ export function hearTraffic(): TrafficSource {
     close: () => {
       connections?.close();
       drops?.close();
+      foreign?.close();
       if (before === '0') attempt('', () => writeSysctl(ACCOUNTING, before));
     },
   };

@@ -41,7 +41,7 @@ export type FlowEvent =
   | (FlowBase & {
       readonly kind: 'drop';
       readonly cause: Cause;
-      /** The id of a rule of the engine's. */
+      /** The id of a rule of the engine's; of others family, table, chain and the rule as nft writes it. */
       readonly rule: string;
       /** The interface it came by. */
       readonly device?: string;

@@ -1,6 +1,7 @@
 import { causeOfRule } from '../explain/rule-cause.ts';
 import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
 import type { LoggedDrop } from '../kernel/drop-log.ts';
+import type { ForeignDrop } from '../kernel/foreign-drops.ts';
 import type { Ip } from '../model/address.ts';
 import type { FlowEnd, FlowEvent, FlowNat } from '../model/flow.ts';
 import type { AddressName } from './address-names.ts';
@@ -54,6 +55,20 @@ export function closeEvent(
     answered: event.answered || (traffic?.back.packets ?? 0) > 0,
     ...(traffic && { bytes: { there: traffic.there.bytes, back: traffic.back.bytes } }),
   };
+}
+
+/** Undefined where no container is at either end: what a host drops for itself is its own affair. */
+export function foreignDropEvent(
+  { tuple, rule }: ForeignDrop,
+  find: FindName,
+  device: string | undefined,
+  time: string,
+): FlowEvent | undefined {
+  const from = namedEnd(find, tuple.source, tuple.sourcePort);
+  const to = namedEnd(find, tuple.destination, tuple.destinationPort);
+  if (from.network === undefined && to.network === undefined) return undefined;
+  const by = device === undefined ? {} : { device };
+  return { kind: 'drop', time, protocol: tuple.protocol, from, to, cause: 'foreign-rule', rule, ...by };
 }
 
 /** Undefined for what has no addresses (ARP). */

@@ -39,7 +39,7 @@ function stage(endpoints: Endpoint[]) {
     },
   };
   const say = async (report: Partial<TrafficReport>): Promise<void> => {
-    kernel.traffic.push({ connections: [], drops: [], lost: 0, more: false, ...report });
+    kernel.traffic.push({ connections: [], drops: [], foreignDrops: [], lost: 0, more: false, ...report });
     await sleep(250);
   };
   return { kernel, bus, traffic, watcher, events, say, lost: () => lost };
@@ -131,6 +131,24 @@ test('drops have their cause, the host its name, and what was lost is counted', 
     ['internal-network', 'internal-in', 'host', 'web'],
   );
   assert.equal(lost(), 4);
+  stop();
+});
+
+test('what rules of others drop is told where a container is at one end', async () => {
+  const { traffic, watcher, events, say } = stage([web]);
+  const { stop } = traffic.watch(watcher);
+  const tuple = { protocol: 'tcp', source: '198.51.100.9' as Ip, destination: '10.9.1.2' as Ip } as const;
+  const rule = 'inet theirs forwards: policy drop';
+  await say({
+    foreignDrops: [
+      { rule, tuple, iif: 2, oif: 3 },
+      { rule, tuple: { ...tuple, destination: '192.0.2.1' as Ip }, iif: 2, oif: 0 },
+    ],
+  });
+  assert.deepEqual(
+    events.map((event) => event.kind === 'drop' && [event.to.name, event.cause, event.rule]),
+    [['web', 'foreign-rule', rule]],
+  );
   stop();
 });
 

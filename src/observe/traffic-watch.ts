@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { TrafficReport, TrafficSource } from '../kernel/traffic.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import { AddressNames, type NameSource } from './address-names.ts';
-import { closeEvent, dropEvent, openEvent } from './flow-events.ts';
+import { closeEvent, dropEvent, foreignDropEvent, openEvent } from './flow-events.ts';
 
 /** Who watches. */
 export interface Watcher {
@@ -100,7 +100,11 @@ export class TrafficWatch {
     this.#lookIn(report.more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
-  #tell({ connections, drops, lost }: TrafficReport, source: TrafficSource, names: AddressNames): void {
+  #tell(
+    { connections, drops, foreignDrops, lost }: TrafficReport,
+    source: TrafficSource,
+    names: AddressNames,
+  ): void {
     const time = new Date().toISOString();
     const find = names.find.bind(names);
     const send = (event: FlowEvent | undefined): void => {
@@ -117,6 +121,7 @@ export class TrafficWatch {
       }
     }
     for (const drop of drops) send(dropEvent(drop, find, this.#linkName(drop.iif), time));
+    for (const drop of foreignDrops) send(foreignDropEvent(drop, find, this.#linkName(drop.iif), time));
     if (left > 0) for (const watcher of this.#watchers) watcher.leftOut(left);
   }
 

@@ -125,6 +125,24 @@ test('a container is followed by its name before it is there, and by its new one
   await end(watching);
 });
 
+test('what the firewall of somebody else drops is told with table, chain and rule', async () => {
+  const watching = await watch('--json', '--drops', '--container', 'web');
+  const rules =
+    'table inet theirs { chain forwards { type filter hook forward priority 5; tcp dport 80 drop; }; }';
+  assert.equal((await machine.host(['nft', rules])).status, 0);
+  await machine.ask(machine.namespaces.outside, [{ protocol: 'tcp', address: HOST, port: 8080 }]);
+  const drop = await watching.find('the drop', (event) => event.kind === 'drop');
+  assert.ok(drop.kind === 'drop');
+  assert.deepEqual([drop.cause, drop.from.address, drop.to.name], ['foreign-rule', OUTSIDE, 'web']);
+  assert.equal(drop.rule, 'inet theirs forwards: tcp dport 80 drop');
+  assert.equal(drop.device, 'up0');
+  assert.equal((await machine.host(['nft', 'delete', 'table', 'inet', 'theirs'])).status, 0);
+  await end(watching);
+  await until('the tracing table to go', async () =>
+    (await machine.host(['nft', 'list', 'tables'])).stdout.includes('gangway_watch') ? undefined : true,
+  );
+});
+
 test('for people: a heading and a line an event', async () => {
   const watching = await watch();
   await ask('client', await addressOf('db'));
