@@ -1,4 +1,5 @@
 import { familyOf } from '../model/address.ts';
+import type { Port } from '../model/port.ts';
 import type { ProbeTarget } from '../model/probe.ts';
 import { KernelError } from './kernel.ts';
 import { Nftables } from './nftables.ts';
@@ -17,6 +18,8 @@ export interface ProbeMark {
   readonly target: ProbeTarget;
   /** The sender's port, of an echo its identifier. */
   readonly id: number;
+  /** Here it may come with another destination than it was sent to: the host has translated it. */
+  readonly translated: boolean;
 }
 
 /**
@@ -90,19 +93,21 @@ function table(family: 'inet' | 'bridge', mark: ProbeMark, flags: string): strin
 const chainName = (hook: string, priority: number): string => `${priority < 0 ? 'first' : 'last'}_${hook}`;
 
 /** The packet that goes and the one that answers it; not those that follow in the same connection. */
-function matches({ target, id }: ProbeMark): readonly string[] {
+function matches({ target, id, translated }: ProbeMark): readonly string[] {
   const ip = familyOf(target.address) === 'ipv4' ? 'ip' : 'ip6';
-  const to = `${ip} daddr ${target.address}`;
   // The answer has the addresses of before the translation back; its port is enough.
   const version = `meta protocol ${ip}`;
+  const to = translated ? version : `${ip} daddr ${target.address}`;
+  const port = (protocol: 'tcp' | 'udp', asked: Port): string =>
+    translated ? '' : `${protocol} dport ${asked}`;
   switch (target.protocol) {
     case 'tcp':
       return [
-        `${to} tcp sport ${id} tcp dport ${target.port} tcp flags & (syn | ack) == syn`,
+        `${to} tcp sport ${id} ${port('tcp', target.port)} tcp flags & (syn | ack) == syn`,
         `${version} tcp dport ${id} tcp flags & (syn | rst) != 0`,
       ];
     case 'udp':
-      return [`${to} udp sport ${id} udp dport ${target.port}`, `${version} udp dport ${id}`];
+      return [`${to} udp sport ${id} ${port('udp', target.port)}`, `${version} udp dport ${id}`];
     case 'icmp': {
       const icmp = ip === 'ip' ? 'icmp' : 'icmpv6';
       return [

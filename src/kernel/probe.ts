@@ -75,7 +75,7 @@ async function send(
     const own = inside(from, () => new ProbeSocket(request.to));
     socket = own;
     for (const [place, netns] of places) {
-      const mark = { target: request.to, id: own.id };
+      const mark = { target: request.to, id: own.id, translated: place !== 'host' };
       views.push(inside(netns, () => new ProbeView(place, mark, (body) => inside(netns, body))));
     }
     connections = listenToConnections();

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import { explainProbe, type ProbeReport } from '../../src/explain/probe-steps.ts';
+import { NetnsSwitch } from '../../src/kernel/netns.ts';
+import { RouteSocket } from '../../src/kernel/rtnetlink.ts';
+import { StandIn } from '../../src/kernel/stand-in.ts';
 import {
   type NetnsPath,
   parseIfName,
@@ -13,8 +17,9 @@ import {
 import type { Port } from '../../src/model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../../src/model/probe.ts';
 import { rulesetResource } from '../../src/plan/nft-text.ts';
+import { resourceKey } from '../../src/plan/resource.ts';
 import { IPV4_RULESET, IPV6_RULESET } from '../../src/plan/ruleset.ts';
-import { bridge, create, element, kernel, netns, serve, veth } from './stage.ts';
+import { bridge, create, element, kernel, netns, netnsDirectory, removeAll, serve, veth } from './stage.ts';
 
 /** Two networks as the engine makes them, `lamp` 10.88.0.0/24 and `lnmp` 10.89.0.0/24; 8080 of the host leads to 10.88.0.3:80. */
 const [web, db, far] = [netns('web'), netns('db'), netns('far')];
@@ -190,6 +195,10 @@ test('a published port: before and after the translation', async () => {
   const dnat = report.steps.find(({ kind }) => kind === 'dnat');
   assert.deepEqual([dnat?.rule, dnat?.from, dnat?.to], ['published', '198.51.100.1:8080', '10.88.0.3:80']);
   assert.ok(kinds(report).includes('accept to-published'));
+  assert.equal(
+    report.steps.find(({ kind }) => kind === 'deliver')?.detail,
+    'delivered in db, to 10.88.0.3:80',
+  );
   assert.equal(facts.connection?.reply.source, '10.88.0.3');
   assert.equal(facts.connection?.original.destination, '198.51.100.1');
   assert.match(report.steps.at(-1)?.detail ?? '', /answered by 10.88.0.3:80, translated back/);
@@ -234,8 +243,93 @@ test('forwarding off, a wire that is cut, a network without a way', async () => 
   const cut = await ask(web.path, tcp('10.88.0.3', 80), db.path);
   assert.deepEqual([cut.report.reachable, cut.report.cause], [false, 'link-broken']);
   ip('link set vethtest3 master gwtest0');
+  ip('link set vethtest3 type bridge_slave hairpin on');
   execFileSync('sysctl', ['-q', 'net.ipv4.ip_forward=0']);
   const off = await ask(web.path, tcp('198.51.100.2', 80));
   assert.deepEqual([off.report.reachable, off.report.cause], [false, 'forwarding-off']);
   execFileSync('sysctl', ['-q', 'net.ipv4.ip_forward=1']);
+});
+
+test('a published port on 127.0.0.1, from its network, and from the container itself', async () => {
+  kernel.apply([create(element('pub_addr', '127.0.0.1 . tcp . 9090', '10.88.0.3 . 80'))]);
+  const local = await ask('host', tcp('127.0.0.1', 9090), db.path);
+  assert.equal(local.report.reachable, true, JSON.stringify(local.report));
+  const rewritten = local.report.steps.flatMap(({ kind, rule }) =>
+    kind === 'dnat' || kind === 'masquerade' ? [`${kind} ${rule}`] : [],
+  );
+  assert.deepEqual(rewritten, ['dnat published-on-address', 'masquerade from-loopback']);
+  const neighbour = await ask(web.path, tcp('198.51.100.1', 8080), db.path);
+  assert.equal(neighbour.report.reachable, true, JSON.stringify(neighbour.report));
+  const itself = await ask(db.path, tcp('198.51.100.1', 8080), db.path);
+  assert.equal(itself.report.reachable, true, JSON.stringify(itself.report));
+  assert.deepEqual(
+    kinds(itself.report).filter((kind) => /^(dnat|masquerade|deliver|answer)/.test(kind)),
+    ['dnat published', 'masquerade hairpin', 'deliver', 'answer'],
+  );
+});
+
+test('without br_netfilter: the bridge hands on, and rules of the bridge family decide', async () => {
+  execFileSync('sysctl', ['-q', 'net.bridge.bridge-nf-call-iptables=0']);
+  try {
+    const passed = await ask(web.path, tcp('10.88.0.3', 80), db.path);
+    assert.equal(passed.report.reachable, true, JSON.stringify(passed.report));
+    nft(`table bridge theirs { chain f { type filter hook forward priority 0; ip daddr 10.88.0.3 drop; }; }`);
+    const { report } = await ask(web.path, tcp('10.88.0.3', 80), db.path);
+    assert.equal(report.cause, 'foreign-rule');
+    assert.equal(
+      report.steps.find(({ kind }) => kind === 'drop')?.rule,
+      'bridge theirs f: ip daddr 10.88.0.3 drop',
+    );
+    nft('delete table bridge theirs');
+  } finally {
+    execFileSync('sysctl', ['-q', 'net.bridge.bridge-nf-call-iptables=1']);
+  }
+});
+
+test('what the reverse path filter gives up is told by the kernel’s own reason', async () => {
+  ip('route add 10.88.0.2/32 dev up0');
+  execFileSync('sysctl', ['-q', 'net.ipv4.conf.gwtest0.rp_filter=1']);
+  const { facts, report } = await ask(web.path, tcp('198.51.100.2', 80));
+  assert.deepEqual([report.reachable, report.cause], [false, 'rp-filter'], JSON.stringify(facts.dropped));
+  execFileSync('sysctl', ['-q', 'net.ipv4.conf.gwtest0.rp_filter=0']);
+  ip('route del 10.88.0.2/32 dev up0');
+});
+
+test('probes wait for each other', async () => {
+  const ports = [80, 81, 80, 81];
+  const all = await Promise.all(
+    ports.map((port) => kernel.probe({ from: 'outside', to: tcp('10.88.0.3', port), toNetns: db.path })),
+  );
+  assert.deepEqual(
+    all.map(({ standIn }) => standIn),
+    ports.map(() => '203.0.113.254'),
+  );
+});
+
+test('what a daemon that was killed in the middle leaves is observed as the engine’s, to be removed', () => {
+  const routes = new RouteSocket();
+  const namespaces = new NetnsSwitch();
+  const path = join(netnsDirectory, 'probe') as NetnsPath;
+  StandIn.make(routes, namespaces, path, 'ipv4', []);
+  const left = kernel
+    .observe()
+    .filter((resource) => resourceKey(resource).includes('probe'))
+    .map(resourceKey);
+  assert.deepEqual(left.toSorted(), ['link gwprobe0', `netns ${path}`]);
+  const resources = kernel.observe().filter((resource) => left.includes(resourceKey(resource)));
+  assert.deepEqual(kernel.tearDown(removeAll(resources)), []);
+  assert.ok(!links().includes('gwprobe0'));
+  assert.throws(
+    () =>
+      StandIn.make(
+        routes,
+        namespaces,
+        path,
+        'ipv4',
+        ['203.0.113.0', '192.0.2.0', '198.51.100.0'].map((net) => ({ address: parseIpv4(net), length: 24 })),
+      ),
+    /every block/,
+  );
+  routes.close();
+  namespaces.close();
 });
