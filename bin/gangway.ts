@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
+import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { type WatchOptions, watch } from '../src/cli/watch.ts';
+import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 
 const program = new Command('gangway')
@@ -17,7 +19,8 @@ Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
   gangway watch               connections and dropped packets as they happen
-  gangway cluster             hosts and overlay networks of the cluster`,
+  gangway cluster             hosts and overlay networks of the cluster
+  gangway doctor              what of this host would break containers, and what mends it`,
   );
 
 const client = (): ApiClient => new ApiClient(program.opts<{ host: string }>().host);
@@ -79,6 +82,23 @@ cluster
     console.log(
       `${host} is forgotten: its addresses are free, its containers keep no network from being removed`,
     );
+  });
+
+program
+  .command('doctor')
+  .description('what of this host would break containers, with what was seen and the command that mends it')
+  .option('--json', 'the findings as JSON')
+  .addHelpText('after', '\nExit status: 0 nothing found, 1 findings, 2 could not look.')
+  .action(async ({ json }: { json?: true }) => {
+    try {
+      const report = await client().get<DoctorReport>('/gangway/doctor');
+      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      process.exitCode = doctorStatus(report);
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      console.error(`gangway: ${error.message}`);
+      process.exitCode = 2;
+    }
   });
 
 try {

@@ -17,6 +17,8 @@ export interface ClusterListener {
   networkWent(id: string): void;
   /** Endpoints of other hosts, or the hosts themselves, are others than before on this network. */
   remotesChanged(networkId: string): void;
+  /** A host came, went, or has another address. */
+  nodesChanged?(): void;
   /** The cluster had forgotten this host, and gave its addresses to another. */
   blockLost(networkId: string, block: Prefix): void;
 }
@@ -32,7 +34,7 @@ export interface ClusterOptions {
 
 export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
 
-const RETRY_MS = [250, 500, 1000, 2000, 5000] as const;
+const RETRY_MS = [250, 500, 1000, 2000] as const;
 const FORGET_AFTER_MS = 24 * 3600 * 1000;
 /** Of one host; a large cluster is looked through more often. */
 const SWEEPS_PER_TERM = 24;
@@ -57,6 +59,7 @@ export class Cluster {
   /** Networks whose remotes are others since the listener looked. */
   readonly #changed = new Set<string>();
   #listener: ClusterListener | undefined;
+  #nodesTold = false;
   #state: ClusterState = 'connecting';
   #since = Date.now();
   #fault: string | undefined;
@@ -95,6 +98,7 @@ export class Cluster {
     for (const mirror of [hosts, alive]) {
       mirror.onChange = () => {
         for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+        this.#nodesChanged();
       };
     }
     for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
@@ -127,6 +131,11 @@ export class Cluster {
   /** Every host that was not forgotten. */
   hosts(): readonly ClusterNode[] {
     return this.#membership.list();
+  }
+
+  /** The other hosts, also those whose lease ended. */
+  others(): readonly ClusterNode[] {
+    return this.hosts().filter(({ id }) => id !== this.node.id);
   }
 
   /** Whether the host lives, as far as is known: while the store is away nobody is taken for dead. */
@@ -224,6 +233,16 @@ export class Cluster {
     return [hosts, alive, this.#catalog.networks, ...this.#endpoints.values()];
   }
 
+  /** As with the endpoints: a listing tells all hosts in one go. */
+  #nodesChanged(): void {
+    if (this.#nodesTold) return;
+    this.#nodesTold = true;
+    queueMicrotask(() => {
+      this.#nodesTold = false;
+      if (this.#state !== 'closed') this.#listener?.nodesChanged?.();
+    });
+  }
+
   /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */
   #remotesChanged(networkId: string): void {
     if (this.#changed.size === 0) queueMicrotask(() => this.#tellChanged());
@@ -292,16 +311,21 @@ export class Cluster {
   }
 
   #lost(reason: unknown): void {
+    // What says more may come second.
+    if (reason instanceof Error) this.#fault = reason.message;
     if (this.#state === 'closed' || this.#retry !== undefined) return;
-    this.#fault = reason instanceof Error ? reason.message : String(reason);
     if (this.#state !== 'away') {
       this.#log.warn({ err: reason }, 'the cluster store is away; traffic, names and local starts go on');
       this.#setState('away');
     }
     for (const mirror of this.#mirrors()) mirror.pause();
-    const delay = RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)];
+    // Not all hosts at once.
+    const delay =
+      (RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)] ?? 0) * (0.75 + Math.random() / 2);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.#membership.close();
+      this.#remote.renew();
       void this.#connect();
     }, delay).unref();
   }

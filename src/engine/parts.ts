@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Cluster } from '../cluster/cluster.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
@@ -30,6 +31,8 @@ export interface Parts extends Platform {
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
   readonly traffic: TrafficWatch;
+  /** Of a host in a cluster. */
+  readonly cluster?: Cluster;
 }
 
 /** A step that gives something back; the last made goes first. */
@@ -109,5 +112,14 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
     subscribe: (listener) => events.subscribe(listener),
   });
   undo(() => traffic.close());
-  return { ...platform, images, containerd, containers, lifecycle, execs, traffic };
+  return {
+    ...platform,
+    images,
+    containerd,
+    containers,
+    lifecycle,
+    execs,
+    traffic,
+    ...(cluster && { cluster }),
+  };
 }

@@ -11,7 +11,9 @@ import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { ForeignRule } from './foreign-rules.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 import type { TrafficReport, TrafficSource } from './traffic.ts';
 
@@ -116,6 +118,10 @@ export class FakeKernel implements Kernel {
     return this.chains;
   }
 
+  foreignRules(): readonly ForeignRule[] {
+    return [];
+  }
+
   host(): HostFacts {
     return {
       usedPrefixes: [],
@@ -150,6 +156,14 @@ export class FakeKernel implements Kernel {
 
   datagramInside(): number {
     throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  wholeDatagramsInside(): number {
+    throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  async echo(): Promise<EchoOutcome> {
+    return 'silent';
   }
 
   announce(): void {}

@@ -3,7 +3,9 @@ import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { ForeignRule } from './foreign-rules.ts';
 import type { TrafficSource } from './traffic.ts';
 
 /**
@@ -36,6 +38,8 @@ export interface Kernel {
   mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
+  /** Rules of others that drop or reject. Costs a listing. */
+  foreignRules(): readonly ForeignRule[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
@@ -55,6 +59,10 @@ export interface Kernel {
   bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
   datagramInside(netns: NetnsPath, family: Family): number;
+  /** An IPv4 datagram socket of a namespace whose packets are never cut in pieces; 0 is a port of the kernel's choice. */
+  wholeDatagramsInside(netns: NetnsPath, port: number): number;
+  /** Whether a host answers an ICMP echo. @throws KernelError EADDRNOTAVAIL when `from` is no address of this host */
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome>;
   /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
   announce(inner: InnerInterface): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */

@@ -39,6 +39,7 @@ export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_ICMPV6 = 58;
 export const IPV6_V6ONLY = 26;
+export const IP_MTU_DISCOVER = 10;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_LINGER = 13;
@@ -135,6 +136,11 @@ export function socketName(fd: number): Buffer {
 /** No call waits for this descriptor any more. */
 export function setNonblocking(fd: number): void {
   checked(native.fcntl(fd, F_SETFL, 'int', O_NONBLOCK), 'fcntl F_SETFL');
+}
+
+/** Of a socket without connections: where it sends to, and whom it hears. @throws KernelError */
+export function connect(fd: number, address: Uint8Array): void {
+  checked(native.connect(fd, address, address.length), 'connect');
 }
 
 /** @throws KernelError, EADDRINUSE among others */

@@ -6,12 +6,14 @@ import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
 import { canLogDrops } from './drop-log.ts';
+import { type EchoOutcome, echo } from './echo.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
+import { type ForeignRule, foreignRules } from './foreign-rules.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
-import { bindInside, datagramInside } from './inside-sockets.ts';
+import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -119,6 +121,10 @@ export class LinuxKernel implements Kernel {
     return foreignChains(this.#nft);
   }
 
+  foreignRules(): readonly ForeignRule[] {
+    return foreignRules(this.#nft);
+  }
+
   host(): HostFacts {
     return hostFacts(this.#parts.routes);
   }
@@ -147,6 +153,14 @@ export class LinuxKernel implements Kernel {
 
   datagramInside(netns: NetnsPath, family: Family): number {
     return datagramInside(this.#parts.namespaces, netns, family);
+  }
+
+  wholeDatagramsInside(netns: NetnsPath, port: number): number {
+    return wholeDatagramsInside(this.#parts.namespaces, netns, port);
+  }
+
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome> {
+    return echo(to, from, milliseconds);
   }
 
   announce(inner: InnerInterface): void {

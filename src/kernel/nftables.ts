@@ -91,7 +91,7 @@ export class Nftables {
     return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE);
   }
 
-  /** The same with each rule's handle: `ip daddr 10.0.0.1 drop # handle 7`. */
+  /** The same, each object with the handle that names it in a command. */
   textWithHandles(command: string): string {
     return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_HANDLE);
   }

@@ -28,6 +28,7 @@ import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
 import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
+import { HealthTunnel } from './health-tunnel.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
@@ -52,6 +53,8 @@ export interface NetworksOptions {
  * plan into kernel resources, into the store, then into the kernel; when the kernel refuses, store and model are as before.
  */
 export class Networks implements Networking {
+  /** Of a host in a cluster. */
+  readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
   readonly #log: Logger;
   readonly #events: EventBus;
@@ -76,7 +79,7 @@ export class Networks implements Networking {
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
-    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, kernel);
+    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, tablesOf(config.network), kernel);
     this.#facts = planFacts(config.network, kernel, tunnelEnd);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
@@ -98,6 +101,7 @@ export class Networks implements Networking {
       this.create(request),
     );
     if (cluster !== undefined && tunnelEnd !== undefined) {
+      this.health = new HealthTunnel({ cluster, facts: tunnelEnd, kernel, log, execRoot: config.execRoot });
       this.#overlays = new Overlays({
         cluster,
         facts: tunnelEnd,
@@ -106,6 +110,7 @@ export class Networks implements Networking {
         registry: this.#registry,
         table: this.#table,
         names: this.#names,
+        health: this.health,
         evict: ({ containerId, networkId }) => this.detach(containerId, networkId),
       });
     }
@@ -336,18 +341,23 @@ export class Networks implements Networking {
   close(): void {
     this.#healer?.close();
     this.#stop();
+    this.health?.close();
     this.#names.closeAll();
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
-  const { bridgeFirewall } = kernel.host();
-  const tables: readonly TableFamily[] = [
+/** Which the engine may have. */
+function tablesOf(config: NetworkConfig): ReadonlySet<TableFamily> {
+  return new Set([
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
-  ];
+  ]);
+}
+
+function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
+  const { bridgeFirewall } = kernel.host();
   return {
-    tables: new Set(tables),
+    tables: tablesOf(config),
     bridgeFirewall,
     ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,

@@ -8,6 +8,7 @@ import { creations, deletions, diff } from '../../plan/diff.ts';
 import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { ContainerNames } from './container-names.ts';
+import type { HealthTunnel } from './health-tunnel.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { SandboxTable } from './sandbox-table.ts';
 import { dnsNames, type EndpointRecord } from './settings.ts';
@@ -20,6 +21,7 @@ export interface OverlaysOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly names: ContainerNames;
+  readonly health: HealthTunnel;
   /** Takes a container off the network. */
   evict(endpoint: EndpointRecord): void;
 }
@@ -41,27 +43,30 @@ export class Overlays {
 
   /** After the kernel has what the model says. */
   start(): void {
-    const { cluster, table } = this.#options;
+    const { cluster, table, health } = this.#options;
     for (const network of this.#carried()) {
       cluster.join(network.id);
       this.#entries.set(network.id, this.#planRemotes(network));
       this.#remotesChanged(network.id);
     }
     for (const endpoint of table.allEndpoints()) this.publish(endpoint);
+    health.follow();
     cluster.start({
       networkCame: (spec) => this.#networkCame(spec),
       networkWent: (id) => this.#networkWent(id),
       remotesChanged: (id) => this.#remotesChanged(id),
+      nodesChanged: () => health.follow(),
       blockLost: (id, block) => this.#blockLost(id, block),
     });
   }
 
   /** What has to be in the kernel for the overlay networks that have containers here. */
   planned(): readonly Resource[] {
-    return this.#carried().flatMap((network) => {
+    const carried = this.#carried().flatMap((network) => {
       this.#options.cluster.join(network.id);
       return [...planOverlay(network, this.#options.facts), ...this.#planRemotes(network)];
     });
+    return [...this.#options.health.planned(), ...carried];
   }
 
   /** Whether a link of that name is the bridge or the tunnel of a network that has containers here. */
@@ -70,7 +75,7 @@ export class Overlays {
       if (overlay.bridge === name) return 'bridge';
       if (overlay.vxlan === name) return 'port';
     }
-    return undefined;
+    return this.#options.health.wantedLink(name);
   }
 
   /** Before the first endpoint of ours. @throws KernelError */
