@@ -376,6 +376,7 @@ function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | u
     bridgeFirewall,
     ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
+    logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }
