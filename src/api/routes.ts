@@ -17,6 +17,7 @@ import { networkRoutes } from './networks.ts';
 import { type SystemSources, systemRoutes } from './system.ts';
 import { unsupportedRoutes } from './unsupported.ts';
 import { volumeRoutes } from './volumes.ts';
+import { watchRoutes } from './watch.ts';
 
 /** Every route of the API. */
 export function routes(app: FastifyInstance, parts: Parts, system: SystemSources): void {
@@ -32,6 +33,7 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
+  watchRoutes(app, parts.traffic);
   doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);
 }

@@ -1,9 +1,11 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
@@ -20,8 +22,10 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
+import { hearTraffic, type TrafficSource } from './traffic.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -48,6 +52,7 @@ export class LinuxKernel implements Kernel {
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
   readonly #toForget: ConnectionFilter[] = [];
+  #probing: Promise<unknown> = Promise.resolve();
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
   constructor(options: LinuxKernelOptions) {
@@ -90,6 +95,10 @@ export class LinuxKernel implements Kernel {
       if (isGone(error)) return undefined;
       throw error;
     }
+  }
+
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map(this.#parts.routes.links().map(({ index, name }) => [index, name]));
   }
 
   addressesOf(name: string): readonly Ip[] | undefined {
@@ -188,6 +197,20 @@ export class LinuxKernel implements Kernel {
     this.#toForget.push(filter);
     if (this.#toForget.length > 1) return;
     setTimeout(() => void forget(this.#toForget.splice(0)), FORGET_AFTER_MS);
+  }
+
+  canLogDrops(): boolean {
+    return canLogDrops(this.#nft);
+  }
+
+  hearTraffic(): TrafficSource {
+    return hearTraffic();
+  }
+
+  probe(request: ProbeRequest): Promise<ProbeFacts> {
+    const facts = this.#probing.then(() => probe(this.#parts, this.#netnsDirectory, request));
+    this.#probing = facts.catch(() => undefined);
+    return facts;
   }
 
   close(): void {

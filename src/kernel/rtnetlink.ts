@@ -81,6 +81,7 @@ export const IFLA = {
   VXLAN_LEARNING: 7,
   VXLAN_PROXY: 11,
   VXLAN_PORT: 15,
+  VXLAN_LOCAL6: 17,
 } as const;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -433,7 +434,7 @@ export function parseLink(answer: NetlinkMessage): Link {
   const kind = string(info.get(IFLA.INFO_KIND));
   const hasData = kind === 'macvlan' || kind === 'vxlan';
   const data = parseAttributes((hasData ? info.get(IFLA.INFO_DATA) : undefined) ?? Buffer.alloc(0));
-  const local = data.get(IFLA.VXLAN_LOCAL);
+  const local = data.get(IFLA.VXLAN_LOCAL) ?? data.get(IFLA.VXLAN_LOCAL6);
   const address = attributes.get(IFLA.ADDRESS);
   return {
     index: answer.payload.readInt32LE(4),

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Ip, NetnsPath } from '../model/address.ts';
 import { healthAddress, planHealth } from './health.ts';
 import { resourceKey } from './resource.ts';
+import type { TableFamily } from './rule.ts';
 
 const node = (id: string) => ({ id, name: id, address: '192.0.2.9' as Ip });
 
@@ -13,7 +14,7 @@ test('every host of a large cluster has an address of its own, in 240.0.0.0/4', 
 });
 
 test('three links and a namespace, and two entries for each other host', () => {
-  const facts = { address: '192.0.2.1' as Ip, uplinkMtu: 1500 };
+  const facts = { address: '192.0.2.1' as Ip, uplinkMtu: 1500, tables: new Set<TableFamily>() };
   const keys = planHealth(facts, '/n/health' as NetnsPath, 'a', [node('b'), node('c')]).map(resourceKey);
   assert.deepEqual(keys.slice(0, 4), [
     'netns /n/health',

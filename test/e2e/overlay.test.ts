@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { CACHE, CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
-import { Machine } from './machine.ts';
+import { CACHE, CHECKOUT, MACHINES } from './engine-under-test.ts';
+import type { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
 
@@ -88,6 +88,27 @@ test('containers on three hosts reach each other by address, in both directions'
   }
 });
 
+test('docker network inspect tells its hosts, on each of them; and where nobody is on it, nobody', async () => {
+  await everywhere('three peers', async (machine) => {
+    const peers = await machine.dockerOk(
+      'network',
+      'inspect',
+      '-f',
+      '{{range .Peers}}{{.IP}} {{end}}',
+      'lamp',
+    );
+    return peers.trim().split(' ').toSorted().join() === [0, 1, 2].map((n) => cluster.address(n)).join();
+  });
+  await one.dockerOk('network', 'create', '-d', 'overlay', 'empty');
+  await everywhere('the empty one', async (machine) => (await networks(machine)).includes('empty'));
+  assert.equal(await two.dockerOk('network', 'inspect', '-f', '{{json .Peers}}', 'empty'), '[]');
+  await two.dockerOk('network', 'prune', '-f');
+  await everywhere(
+    'only the unused to be pruned',
+    async (machine) => (await networks(machine)) === 'lamp global',
+  );
+});
+
 test('and by name', async () => {
   for (const name of ['web1', 'web2', 'web3']) {
     const found = await one.dockerOk('exec', 'web1', 'nslookup', '-type=A', name);
@@ -106,6 +127,19 @@ test('large transfers arrive whole: the MTU leaves room for the tunnel', async (
   const client = `let n = 0; require('node:net').connect(9000, '${await address(two, 'web2')}')
     .on('data', (d) => { n += d.length; }).on('close', () => console.log(n))`;
   assert.equal(await must([...(await inside(one, 'web1')), client]), '20000000');
+});
+
+test('the MTU follows that of the interface the tunnels go by', async () => {
+  const mtu = (): Promise<string> => two.dockerOk('exec', 'web2', 'cat', '/sys/class/net/eth0/mtu');
+  for (const [uplink, inside] of [
+    ['1400', '1350'],
+    ['1500', '1450'],
+  ] as const) {
+    await two.host(['ip', 'link', 'set', 'cl0', 'mtu', uplink]);
+    await until('the MTU to follow', async () => ((await mtu()) === inside ? true : undefined));
+    const links = await two.host(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
+    assert.ok(links.stdout.includes(`mtu ${inside}`), links.stdout);
+  }
 });
 
 test('the outside is reached through the own host, and a published port answers there', async () => {
@@ -278,34 +312,4 @@ test('the store goes away: traffic, names and local starts go on, cluster change
     (await three.docker('exec', 'web3', 'nslookup', '-type=A', 'local')).status === 0 ? true : undefined,
   );
   assert.match(await ask(three, 'web3', await address(one, 'local')), /^local /);
-});
-
-test('without a store the missing option is named; a wrong one is refused at the start', async () => {
-  await using alone = await Machine.start({ registry: false });
-  const refused = await alone.docker('network', 'create', '-d', 'overlay', 'lamp');
-  assert.match(
-    refused.stderr,
-    /start gangwayd with --cluster-store etcd:\/\/HOST:2379 and --cluster-advertise/,
-  );
-  await alone.stopDaemon();
-  const start = async (...flags: string[]): Promise<string> => {
-    const result = await alone.host(daemonCommand(alone.directory, flags), { timeout: 20 });
-    assert.notEqual(result.status, 0);
-    return result.stdout + result.stderr;
-  };
-  const store = ['--cluster-store', 'etcd://127.0.0.1:2379'];
-  assert.match(await start(...store), /--cluster-store needs --cluster-advertise/);
-  assert.match(
-    await start('--cluster-store', 'consul://127.0.0.1', '--cluster-advertise', 'up0'),
-    /should be etcd:/,
-  );
-  assert.match(await start(...store, '--cluster-advertise', 'eth77'), /there is no such interface/);
-  assert.match(await start(...store, '--cluster-advertise', '203.0.113.7'), /this host has no such address/);
-  await alone.host(['ip', 'link', 'add', 'bare0', 'type', 'bridge']);
-  assert.match(await start(...store, '--cluster-advertise', 'bare0'), /the interface has no IPv4 address/);
-  await alone.host(['ip', 'link', 'delete', 'bare0']);
-  assert.match(
-    await start(...store, '--cluster-advertise', 'up0', '--cluster-store-opt', 'kv.cacertfile=/nowhere'),
-    /kv\.cacertfile: ENOENT/,
-  );
 });

@@ -164,7 +164,7 @@ function host(look: HostLook, facts: ClusterFacts): readonly Finding[] {
         'error',
         name,
         `The host ${node.name} tells the others the address ${node.address}, which leads each of them to itself.`,
-        [`nodes/${node.id} in the cluster store has ${node.address}`],
+        [`hosts/${node.id} in the cluster store has ${node.address}`],
         [`# on ${node.name}: start gangwayd with --cluster-advertise and an address that other hosts reach`],
       ),
     ];

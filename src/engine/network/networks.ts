@@ -80,7 +80,7 @@ export class Networks implements Networking {
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
-    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, kernel);
+    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, tablesOf(config.network), kernel);
     this.#facts = planFacts(config.network, kernel, tunnelEnd);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
@@ -361,17 +361,22 @@ export class Networks implements Networking {
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
-  const { bridgeFirewall } = kernel.host();
-  const tables: readonly TableFamily[] = [
+/** Which the engine may have. */
+function tablesOf(config: NetworkConfig): ReadonlySet<TableFamily> {
+  return new Set([
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
-  ];
+  ]);
+}
+
+function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
+  const { bridgeFirewall } = kernel.host();
   return {
-    tables: new Set(tables),
+    tables: tablesOf(config),
     bridgeFirewall,
     ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
+    logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }
