@@ -11,6 +11,7 @@ import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { LinkCounters, PortCounter } from './counters.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -125,6 +126,18 @@ export class FakeKernel implements Kernel {
 
   inventory(): Inventory {
     return { links: [], addresses: [], routes: [] };
+  }
+
+  uplink(): number | undefined {
+    return undefined;
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return new Map();
+  }
+
+  portCounters(): readonly PortCounter[] {
+    return [];
   }
 
   sysctl(): string | undefined {

@@ -3,6 +3,7 @@ import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { LinkCounters, PortCounter } from './counters.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -43,6 +44,12 @@ export interface Kernel {
   firewallRules(): readonly FirewallRule[];
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
+  /** Index of the link of the default route. */
+  uplink(): number | undefined;
+  /** What the kernel counts of every link, by name. Costs a listing. */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** What it counts of published ports. Costs a listing of them. */
+  portCounters(): readonly PortCounter[];
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
   sysctl(name: string): string | undefined;
   /** Facts of the host that planning needs. */

@@ -5,12 +5,13 @@ import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { type LinkCounters, type PortCounter, portCounters } from './counters.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
-import { foreignBridge, hostFacts } from './host-facts.ts';
+import { foreignBridge, hostFacts, uplinkOf } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
@@ -128,6 +129,18 @@ export class LinuxKernel implements Kernel {
 
   inventory(): Inventory {
     return inventory(this.#parts.routes);
+  }
+
+  uplink(): number | undefined {
+    return uplinkOf(this.#parts.routes.routes());
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#parts.routes.linkCounters();
+  }
+
+  portCounters(): readonly PortCounter[] {
+    return portCounters(this.#nft);
   }
 
   sysctl(name: string): string | undefined {

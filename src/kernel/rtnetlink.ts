@@ -8,6 +8,7 @@ import {
   ipFromBytes,
   ipToBigInt,
 } from '../model/address.ts';
+import { type LinkCounters, parseLinkCounters } from './counters.ts';
 import { KernelError } from './kernel.ts';
 import {
   attribute,
@@ -202,6 +203,11 @@ export class RouteSocket {
 
   links(): readonly Link[] {
     return this.#netlink.dump(RTM.GETLINK, [linkHeader(0), extMask()], 'list links').map(parseLink);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    const answers = this.#netlink.dump(RTM.GETLINK, [linkHeader(0)], 'list links with their counters');
+    return new Map(answers.map(parseLinkCounters).filter((each) => each !== undefined));
   }
 
   addAddress(link: number, address: InterfaceAddress): void {

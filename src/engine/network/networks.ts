@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
+import type { DnsObserver } from '../../dns/observer.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { NetnsPath } from '../../model/address.ts';
 import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
@@ -47,6 +48,8 @@ export interface NetworksOptions {
   readonly kernel: Kernel;
   /** Of a host with `--cluster-store`. */
   readonly cluster?: Cluster;
+  /** Counts what the name service does. */
+  readonly dnsObserver?: DnsObserver;
 }
 
 /**
@@ -86,7 +89,7 @@ export class Networks implements Networking {
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
     this.#table = new SandboxTable(store);
-    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log);
+    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log, options.dnsObserver);
     this.#endpoints = new Endpoints({
       log,
       events,

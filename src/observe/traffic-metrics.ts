@@ -1,0 +1,187 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { DirectionCounters, LinkCounters, PortCounter } from '../kernel/counters.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import { familyOf, isAny } from '../model/address.ts';
+import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
+import type { PortRange, PublishedPort } from '../model/port.ts';
+
+export interface TrafficSources {
+  readonly kernel: Pick<Kernel, 'linkCounters' | 'portCounters' | 'sysctl' | 'uplink'>;
+  readonly networking: { list(): readonly Network[]; allEndpoints(): readonly Endpoint[] };
+  readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
+}
+
+const DIRECTIONS = ['receive', 'transmit'] as const;
+type Direction = (typeof DIRECTIONS)[number];
+const OTHER = { receive: 'transmit', transmit: 'receive' } as const;
+const FIELDS = { bytes: 'bytes', packets: 'packets', drops: 'dropped', errors: 'errors' } as const;
+type Field = keyof typeof FIELDS;
+
+/** Eight counters of one kind of thing. */
+class LinkMetrics<L extends string> {
+  readonly #counters = new Map<string, Counter<L>>();
+
+  constructor(registry: Registry, what: string, help: string, labelNames: readonly L[]) {
+    for (const direction of DIRECTIONS) {
+      for (const field of Object.keys(FIELDS) as Field[]) {
+        const counter = new Counter({
+          name: `gangway_${what}_${direction}_${field}_total`,
+          help: `${help}: ${field}, ${direction}.`,
+          labelNames: [...labelNames],
+          registers: [registry],
+        });
+        this.#counters.set(`${direction} ${field}`, counter);
+      }
+    }
+  }
+
+  reset(): void {
+    for (const counter of this.#counters.values()) counter.reset();
+  }
+
+  /** @param turned a host's end of a wire receives what the other end transmits */
+  add(labels: Record<L, string>, link: LinkCounters, turned: boolean): void {
+    for (const direction of DIRECTIONS) {
+      const counted: DirectionCounters = link[turned ? OTHER[direction] : direction];
+      for (const [field, member] of Object.entries(FIELDS) as [Field, keyof DirectionCounters][]) {
+        this.#counters.get(`${direction satisfies Direction} ${field}`)?.inc(labels, counted[member]);
+      }
+    }
+  }
+}
+
+/**
+ * What containers, networks and published ports carry. Read from one listing of the links and one of the maps of published
+ * ports: what is not there any more is not told any more.
+ */
+export class TrafficMetrics {
+  readonly #sources: TrafficSources;
+  readonly #containers: LinkMetrics<'container' | 'network' | 'interface'>;
+  readonly #networks: LinkMetrics<'network' | 'driver'>;
+  readonly #edges: LinkMetrics<'edge' | 'network' | 'interface'>;
+  readonly #published: Counter<
+    'container' | 'network' | 'protocol' | 'host_ip' | 'host_port' | 'container_port'
+  >;
+  readonly #tracked: Gauge;
+  readonly #most: Gauge;
+  readonly #count: Gauge<'state'>;
+
+  constructor(registry: Registry, sources: TrafficSources) {
+    this.#sources = sources;
+    this.#containers = new LinkMetrics(registry, 'container', 'Of a container on a network', [
+      'container',
+      'network',
+      'interface',
+    ]);
+    this.#networks = new LinkMetrics(
+      registry,
+      'network',
+      'Between a network and its host, and by that the outside; what containers of it send each other is not in it',
+      ['network', 'driver'],
+    );
+    this.#edges = new LinkMetrics(
+      registry,
+      'edge',
+      "Of the host's uplink, and of the tunnels of overlay networks to other hosts",
+      ['edge', 'network', 'interface'],
+    );
+    const registers = [registry];
+    this.#published = new Counter({
+      name: 'gangway_published_connections_total',
+      help: 'Connections that came for a published port.',
+      labelNames: ['container', 'network', 'protocol', 'host_ip', 'host_port', 'container_port'],
+      registers,
+    });
+    this.#tracked = new Gauge({
+      name: 'gangway_conntrack_entries',
+      help: 'Connections that the kernel tracks.',
+      registers,
+    });
+    this.#most = new Gauge({
+      name: 'gangway_conntrack_entries_limit',
+      help: 'Connections that the kernel can track.',
+      registers,
+    });
+    this.#count = new Gauge({
+      name: 'gangway_containers',
+      help: 'Containers by state.',
+      labelNames: ['state'],
+      registers,
+    });
+  }
+
+  /** @throws KernelError */
+  read(): void {
+    const { kernel, networking, containers } = this.#sources;
+    const links = kernel.linkCounters();
+    const networks = new Map(networking.list().map((network) => [network.id, network]));
+    const endpoints = networking.allEndpoints();
+    for (const each of [this.#containers, this.#networks, this.#edges, this.#published]) each.reset();
+    for (const { hostIfName, networkId, containerName, ifName } of endpoints) {
+      const link = hostIfName === undefined ? undefined : links.get(hostIfName);
+      if (link === undefined) continue;
+      const network = networks.get(networkId)?.name ?? '';
+      this.#containers.add({ container: containerName, network, interface: ifName }, link, true);
+    }
+    for (const network of networks.values()) this.#readNetwork(network, links);
+    const uplink = kernel.uplink();
+    for (const [name, link] of links) {
+      if (link.index === uplink)
+        this.#edges.add({ edge: 'uplink', network: '', interface: name }, link, false);
+    }
+    this.#readPublished(endpoints, networks, kernel.portCounters());
+    this.#tracked.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_count') ?? 0));
+    this.#most.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_max') ?? 0));
+    for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
+  }
+
+  #readNetwork(network: Network, links: ReadonlyMap<string, LinkCounters>): void {
+    if (!isAddressed(network) || network.driver === 'macvlan') return;
+    const { driver, name } = network;
+    const bridge = links.get(driver === 'bridge' ? network.bridge.ifName : network.overlay.bridge);
+    if (bridge !== undefined) this.#networks.add({ network: name, driver }, bridge, true);
+    if (driver !== 'overlay') return;
+    const tunnel = links.get(network.overlay.vxlan);
+    const labels = { edge: 'tunnel', network: name, interface: network.overlay.vxlan };
+    if (tunnel !== undefined) this.#edges.add(labels, tunnel, false);
+  }
+
+  #readPublished(
+    endpoints: readonly Endpoint[],
+    networks: ReadonlyMap<string, Network>,
+    counters: readonly PortCounter[],
+  ): void {
+    const counted = new Map(
+      counters.map(({ table, set, key, packets }) => [`${table} ${set} ${key}`, packets]),
+    );
+    for (const { published, containerName, networkId } of endpoints) {
+      for (const port of published) {
+        let connections = 0;
+        for (const key of keysOf(port)) connections += counted.get(key) ?? 0;
+        this.#published.inc(
+          {
+            container: containerName,
+            network: networks.get(networkId)?.name ?? '',
+            protocol: port.protocol,
+            host_ip: port.hostIp,
+            host_port: rangeText(port.hostPorts),
+            container_port: rangeText(port.containerPorts),
+          },
+          connections,
+        );
+      }
+    }
+  }
+}
+
+/** The elements that a published port is in the maps (plan.ts). */
+function* keysOf({ hostIp, protocol, hostPorts }: PublishedPort): Generator<string> {
+  const table = familyOf(hostIp) === 'ipv4' ? 'ip' : 'ip6';
+  for (let port = hostPorts.first; port <= hostPorts.last; port++) {
+    yield isAny(hostIp)
+      ? `${table} pub_any ${protocol} . ${port}`
+      : `${table} pub_addr ${hostIp} . ${protocol} . ${port}`;
+  }
+}
+
+const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);
