@@ -128,7 +128,7 @@ export class FakeKernel implements Kernel {
     return { links: [], addresses: [], routes: [] };
   }
 
-  uplink(): number | undefined {
+  uplink(): string | undefined {
     return undefined;
   }
 

@@ -44,8 +44,8 @@ export interface Kernel {
   firewallRules(): readonly FirewallRule[];
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
-  /** Index of the link of the default route. */
-  uplink(): number | undefined;
+  /** The link of the default route. */
+  uplink(): string | undefined;
   /** What the kernel counts of every link, by name. Costs a listing. */
   linkCounters(): ReadonlyMap<string, LinkCounters>;
   /** What it counts of published ports. Costs a listing of them. */

@@ -5,7 +5,7 @@ import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
-import { type LinkCounters, type PortCounter, portCounters } from './counters.ts';
+import { type LinkCounters, linkCounters, type PortCounter, portCounters } from './counters.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type FirewallRule, firewallRules } from './firewall-rules.ts';
@@ -131,16 +131,18 @@ export class LinuxKernel implements Kernel {
     return inventory(this.#parts.routes);
   }
 
-  uplink(): number | undefined {
-    return uplinkOf(this.#parts.routes.routes());
+  uplink(): string | undefined {
+    const { routes } = this.#parts;
+    const index = uplinkOf(routes.routes());
+    return index === undefined ? undefined : routes.nameOf(index);
   }
 
   linkCounters(): ReadonlyMap<string, LinkCounters> {
-    return this.#parts.routes.linkCounters();
+    return linkCounters();
   }
 
   portCounters(): readonly PortCounter[] {
-    return portCounters(this.#nft);
+    return portCounters();
   }
 
   sysctl(name: string): string | undefined {

@@ -34,21 +34,6 @@ export function parseTable(family: TableFamily, listing: unknown): ListedTable {
   return { chains, sets, elements };
 }
 
-/** Of the elements of one listed map: the packets that each has counted. */
-export function parseCounters(
-  listing: unknown,
-): readonly { readonly key: string; readonly packets: number }[] {
-  return asArray(field(listing, 'nftables')).flatMap((entry) => {
-    const map = field(entry, 'map');
-    const type = typeWords(field(map, 'type'));
-    return asArray(field(map, 'elem')).map((listed) => {
-      const [key] = asArray(listed);
-      const packets = field(field(field(key, 'elem'), 'counter'), 'packets');
-      return { key: expression(key, type), packets: typeof packets === 'number' ? packets : 0 };
-    });
-  });
-}
-
 function parseElement(
   keyType: readonly string[],
   valueType: readonly string[],

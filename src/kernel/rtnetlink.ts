@@ -8,7 +8,6 @@ import {
   ipFromBytes,
   ipToBigInt,
 } from '../model/address.ts';
-import { type LinkCounters, parseLinkCounters } from './counters.ts';
 import { KernelError } from './kernel.ts';
 import {
   attribute,
@@ -205,9 +204,9 @@ export class RouteSocket {
     return this.#netlink.dump(RTM.GETLINK, [linkHeader(0), extMask()], 'list links').map(parseLink);
   }
 
-  linkCounters(): ReadonlyMap<string, LinkCounters> {
-    const answers = this.#netlink.dump(RTM.GETLINK, [linkHeader(0)], 'list links with their counters');
-    return new Map(answers.map(parseLinkCounters).filter((each) => each !== undefined));
+  /** @throws KernelError ENODEV */
+  nameOf(index: number): string {
+    return parseLink(this.#netlink.get(RTM.GETLINK, [linkHeader(index), extMask()], `link ${index}`)).name;
   }
 
   addAddress(link: number, address: InterfaceAddress): void {

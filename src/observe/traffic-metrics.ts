@@ -124,11 +124,10 @@ export class TrafficMetrics {
       this.#containers.add({ container: containerName, network, interface: ifName }, link, true);
     }
     for (const network of networks.values()) this.#readNetwork(network, links);
-    const uplink = kernel.uplink();
-    for (const [name, link] of links) {
-      if (link.index === uplink)
-        this.#edges.add({ edge: 'uplink', network: '', interface: name }, link, false);
-    }
+    const uplink = kernel.uplink() ?? '';
+    const counters = links.get(uplink);
+    if (counters !== undefined)
+      this.#edges.add({ edge: 'uplink', network: '', interface: uplink }, counters, false);
     this.#readPublished(endpoints, networks, kernel.portCounters());
     this.#tracked.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_count') ?? 0));
     this.#most.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_max') ?? 0));
@@ -152,7 +151,10 @@ export class TrafficMetrics {
     counters: readonly PortCounter[],
   ): void {
     const counted = new Map(
-      counters.map(({ table, set, key, packets }) => [`${table} ${set} ${key}`, packets]),
+      counters.map(({ family, hostIp, protocol, port, packets }) => [
+        `${family} ${hostIp ?? ''} ${protocol} ${port}`,
+        packets,
+      ]),
     );
     for (const { published, containerName, networkId } of endpoints) {
       for (const port of published) {
@@ -174,14 +176,10 @@ export class TrafficMetrics {
   }
 }
 
-/** The elements that a published port is in the maps (plan.ts). */
+/** One a port, as the maps have them (plan.ts). */
 function* keysOf({ hostIp, protocol, hostPorts }: PublishedPort): Generator<string> {
-  const table = familyOf(hostIp) === 'ipv4' ? 'ip' : 'ip6';
-  for (let port = hostPorts.first; port <= hostPorts.last; port++) {
-    yield isAny(hostIp)
-      ? `${table} pub_any ${protocol} . ${port}`
-      : `${table} pub_addr ${hostIp} . ${protocol} . ${port}`;
-  }
+  const start = `${familyOf(hostIp)} ${isAny(hostIp) ? '' : hostIp} ${protocol}`;
+  for (let port = hostPorts.first; port <= hostPorts.last; port++) yield `${start} ${port}`;
 }
 
 const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CHECKOUT, daemonCommand } from './engine-under-test.ts';
@@ -176,6 +176,15 @@ test('operations and requests, with the time they took', async () => {
   assert.equal(await growth('gangway_api_request_duration_seconds_count', route, ask), 1);
   assert.equal(select(samples, 'gangway_containers', { state: 'running' })[0]?.[2], 2);
   assert.ok((select(samples, 'gangway_conntrack_entries_limit')[0]?.[2] ?? 0) > 0);
+});
+
+test('the dashboard asks for numbers that there are', async () => {
+  const dashboard = readFileSync(`${CHECKOUT}docs/grafana-dashboard.json`, 'utf8');
+  JSON.parse(dashboard);
+  const there = await fetchText();
+  const asked = new Set(dashboard.match(/\bgangway_[a-z_]+/g));
+  assert.ok(asked.size > 15);
+  for (const name of asked) assert.ok(new RegExp(`^${name}[{ ]`, 'm').test(there), name);
 });
 
 test('what a container had goes with it', async () => {
