@@ -3,7 +3,9 @@ import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
+import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
+import type { Topology, TopologyCounters } from '../src/model/topology.ts';
 
 const program = new Command('gangway')
   .description("Looks into Gangway's network. For everything else there is docker --context gangway.")
@@ -15,6 +17,7 @@ const program = new Command('gangway')
 Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
+  gangway topology lamp       the network lamp: its switch, veth pairs, containers
   gangway cluster             hosts and overlay networks of the cluster`,
   );
 
@@ -41,6 +44,24 @@ program
   .description('hosts, overlay networks, and whether the store they share is reached')
   .action(async () => {
     console.log(formatCluster(await client().get<ClusterReport>('/gangway/cluster'), Date.now()));
+  });
+
+program
+  .command('topology')
+  .argument('[network...]', 'names or ids; all networks without one')
+  .option('--json', 'the data instead of the picture')
+  .description('the picture of the network: switches, veth pairs, containers, published ports, NAT')
+  .addHelpText(
+    'after',
+    `
+↓ and ↑ are what each container received and sent, ✗ what was dropped, since its interface was made.
+DNAT leads from a port of the host to a container; SNAT is what the source becomes on the way out.`,
+  )
+  .action(async (networks: string[], { json }: { json?: true }) => {
+    const topology = onlyNetworks(await client().get<Topology>('/gangway/topology'), networks);
+    if (json) return console.log(JSON.stringify(topology, undefined, 2));
+    const counters = await client().get<TopologyCounters>('/gangway/topology?counters=1');
+    console.log(drawTopology(topology, counters));
   });
 
 try {

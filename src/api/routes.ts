@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { ContainerConnections } from '../engine/container/connections.ts';
 import { Archive } from '../engine/container/files/archive.ts';
 import type { Parts } from '../engine/parts.ts';
+import { TopologyReader } from '../engine/topology.ts';
 import { containerArchiveRoutes } from './container-archive.ts';
 import { containerLifecycleRoutes } from './container-lifecycle.ts';
 import { containerReadRoutes } from './container-read.ts';
@@ -13,6 +14,7 @@ import { execRoutes } from './exec.ts';
 import { imageRoutes } from './images.ts';
 import { networkRoutes } from './networks.ts';
 import { type SystemSources, systemRoutes } from './system.ts';
+import { topologyRoutes } from './topology.ts';
 import { unsupportedRoutes } from './unsupported.ts';
 import { volumeRoutes } from './volumes.ts';
 
@@ -30,5 +32,6 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
+  topologyRoutes(app, new TopologyReader(parts));
   unsupportedRoutes(app);
 }

@@ -8,6 +8,7 @@ import {
   type NetnsPath,
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -34,6 +35,9 @@ export class FakeKernel implements Kernel {
   /** To whoever watches. */
   tell: (event: KernelEvent) => void = () => {};
   chains: readonly ForeignChain[] = [];
+  counters = new Map<string, LinkCounters>();
+  connections = new Map<string, number>();
+  uplink: TopologyUplink | undefined;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -101,6 +105,18 @@ export class FakeKernel implements Kernel {
 
   foreignChains(): readonly ForeignChain[] {
     return this.chains;
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.counters;
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return this.connections;
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return this.uplink === undefined ? [] : [this.uplink];
   }
 
   host(): HostFacts {

@@ -1,5 +1,6 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
@@ -19,6 +20,7 @@ import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
+import { LinkStatistics, publishedConnections, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -44,6 +46,7 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #statistics: LinkStatistics;
   readonly #toForget: ConnectionFilter[] = [];
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
@@ -59,6 +62,7 @@ export class LinuxKernel implements Kernel {
       log,
     };
     this.#applier = new Applier(this.#parts);
+    this.#statistics = new LinkStatistics(this.#parts.routes);
     // A held port is a descriptor, and ranges are published by the thousand.
     reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
@@ -102,6 +106,18 @@ export class LinuxKernel implements Kernel {
 
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#statistics.read();
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections(this.#nft);
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {

@@ -3,10 +3,17 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import { formatPrefix, parseIp } from '../../model/address.ts';
 import { errors, unavailable } from '../../model/errors.ts';
 import type { Network, OverlayNetwork } from '../../model/network.ts';
-import type { ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { OverlayNetworkWish } from './network-request.ts';
 import type { SandboxTable } from './sandbox-table.ts';
+
+/** A host of the cluster, seen from this one. */
+export interface ClusterHost extends ClusterNode {
+  readonly own: boolean;
+  /** Its lease holds, as far as is known. */
+  readonly alive: boolean;
+}
 
 /** What of overlay networks all hosts have to agree on: it is asked of the cluster, and may have to be waited for. */
 export class ClusterNetworks {
@@ -60,6 +67,29 @@ export class ClusterNetworks {
       else if (!this.#registry.hasFreeAddress(spec.id)) await blocks.claim(spec);
       for (const block of blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
     }
+  }
+
+  /** Those with a lease, this one, and those that have endpoints here still. */
+  hosts(): readonly ClusterHost[] {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return [];
+    const found = new Map<string, ClusterHost>();
+    for (const node of [cluster.node, ...cluster.status().nodes]) {
+      found.set(node.id, { ...node, own: node.id === cluster.node.id, alive: true });
+    }
+    for (const { nodeId } of this.remotes()) {
+      const address = cluster.address(nodeId);
+      if (found.has(nodeId) || address === undefined) continue;
+      const alive = cluster.isAlive(nodeId);
+      found.set(nodeId, { id: nodeId, name: nodeId.slice(0, 12), address, own: false, alive });
+    }
+    return [...found.values()];
+  }
+
+  /** Endpoints of other hosts. */
+  remotes(): readonly RemoteEndpoint[] {
+    const cluster = this.#cluster;
+    return cluster?.networks().flatMap(({ id }) => cluster.remotes(id)) ?? [];
   }
 
   /** @throws EngineError UNAVAILABLE without a store */

@@ -14,7 +14,7 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterReport } from '../../model/overlay.ts';
+import type { ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { TableFamily } from '../../plan/rule.ts';
@@ -22,7 +22,7 @@ import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
-import { ClusterNetworks } from './cluster-networks.ts';
+import { type ClusterHost, ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
@@ -153,6 +153,21 @@ export class Networks implements Networking {
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
   clusterReport(): ClusterReport {
     return this.#cluster.report();
+  }
+
+  /** Hosts of the cluster; none without a store. */
+  clusterHosts(): readonly ClusterHost[] {
+    return this.#cluster.hosts();
+  }
+
+  /** Of all containers of this host. */
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
+  /** Containers of other hosts on overlay networks that this host has a part in. */
+  remoteEndpoints(): readonly RemoteEndpoint[] {
+    return this.#cluster.remotes();
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
