@@ -4,6 +4,7 @@ import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
+import { parsePort, runUi } from '../src/cli/ui.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 import type { Topology, TopologyCounters } from '../src/model/topology.ts';
 
@@ -18,6 +19,7 @@ Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
   gangway topology lamp       the network lamp: its switch, veth pairs, containers
+  gangway ui                  the picture live, in a browser of this machine
   gangway cluster             hosts and overlay networks of the cluster`,
   );
 
@@ -63,6 +65,18 @@ DNAT leads from a port of the host to a container; SNAT is what the source becom
     const counters = await client().get<TopologyCounters>('/gangway/topology?counters=1');
     console.log(drawTopology(topology, counters));
   });
+
+program
+  .command('ui')
+  .option('-p, --port <number>', 'on 127.0.0.1; 0 takes a free one', '0')
+  .description('the same picture, live, as a page for the browser of this machine')
+  .addHelpText(
+    'after',
+    `
+Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
+and by whoever has the link.`,
+  )
+  .action(({ port }: { port: string }) => runUi(program.opts<{ host: string }>().host, parsePort(port)));
 
 try {
   await program.parseAsync();
