@@ -20,7 +20,7 @@ function stepLine(step: WhyStep): HTMLElement {
   const between = from !== '' && to !== '' && from !== to ? `${from} → ${to}` : from || to;
   return h(
     'li',
-    `step ${step.kind}`,
+    `step kind-${step.kind}`,
     h('span', 'tag', step.kind),
     h('span', '', step.detail ?? between),
     step.detail && between !== '' ? h('div', 'mono quiet', between) : undefined,

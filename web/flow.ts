@@ -14,8 +14,8 @@ interface Flow {
   up: number;
 }
 
-const SPACING = 34;
-const DOT = 3;
+const SPACING = 44;
+const DOT = 4;
 
 /**
  * Dots that run along busy edges. A canvas as large as the window, drawn anew each frame with what is in sight; nothing
@@ -43,7 +43,7 @@ export class FlowLayer {
   setScene(scene: Scene): void {
     this.#flows.clear();
     for (const edge of scene.edges)
-      if (edge.link !== undefined) this.#flows.set(edge.id, measure(edge.points));
+      if (edge.link !== undefined && edge.calm !== true) this.#flows.set(edge.id, measure(edge.points));
     const style = getComputedStyle(this.#picture);
     this.#colours = [
       style.getPropertyValue('--flow-down').trim(),
@@ -94,12 +94,11 @@ export class FlowLayer {
       context.fillStyle = this.#colours[way === 'down' ? 0 : 1];
       for (const flow of seen) {
         if (flow[way] === 0) continue;
-        const run = ((time / 1000) * flow[way]) % SPACING;
+        // The two ways keep out of step.
+        const run = ((time / 1000) * flow[way] + (way === 'up' ? SPACING / 2 : 0)) % SPACING;
         for (let at = run; at < flow.total; at += SPACING) {
           const [x, y] = pointAt(flow, way === 'down' ? at : flow.total - at);
-          // Both ways beside each other.
-          const beside = way === 'down' ? 1 : -4;
-          context.fillRect(x + beside, y + top + beside, DOT, DOT);
+          context.fillRect(x - DOT / 2, y + top - DOT / 2, DOT, DOT);
         }
       }
     }

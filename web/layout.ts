@@ -25,6 +25,8 @@ export type SceneNode = Box & { readonly id: string } & (
         readonly kind: 'host';
         readonly host: TopologyHost | undefined;
         readonly others: readonly TopologyHost[];
+        /** Something drawn is published. */
+        readonly published: boolean;
       }
     | { readonly kind: 'port'; readonly port: TopologyPort; readonly to: string }
     | { readonly kind: 'more-ports'; readonly count: number }
@@ -51,6 +53,8 @@ export interface SceneEdge {
   /** Whose counters it shows. */
   readonly link?: string;
   readonly port?: string;
+  /** Too short for anything to run along it. */
+  readonly calm?: boolean;
   /** The source of what leaves by it is translated. */
   readonly snat?: boolean;
 }
@@ -58,15 +62,19 @@ export interface SceneEdge {
 export interface LayoutOptions {
   readonly width: number;
   readonly detail: 'auto' | 'large' | 'small';
-  /** Ids of groups that are drawn tiny. */
-  readonly collapsed: ReadonlySet<string>;
+  /** Ids of groups that are open where the others are closed, or closed where they are open. */
+  readonly toggled: ReadonlySet<string>;
   readonly allPorts: boolean;
+  /** Id of the container whose ports have their arrows even where there are too many. */
+  readonly chosen?: string;
 }
 
-/** More endpoints than this are drawn small. */
-const LARGE_UP_TO = 60;
-const MOST_PORTS = 24;
-const MOST_ARROWS = 40;
+/** More places than this are drawn small, and more than the second as an overview. */
+export const LARGE_UP_TO = 60;
+const SMALL_UP_TO = 150;
+const MOST_PORT_ROWS = 3;
+const MOST_ARROWS = 12;
+const MORE_WIDTH = 84;
 /** Room left of a panel for what leads to it. */
 const trunkOf = (width: number): number => (width < 500 ? 22 : 30);
 const BUS = 14;
@@ -91,7 +99,7 @@ const CARDS: Readonly<
 > = {
   large: { least: 132, most: 230, wire: 36, body: 44, gap: 12 },
   small: { least: 118, most: 190, wire: 9, body: 25, gap: 7 },
-  tiny: { least: 14, most: 14, wire: 3, body: 14, gap: 4 },
+  tiny: { least: 16, most: 16, wire: 2, body: 16, gap: 4 },
 };
 
 export function layOut(model: Model, sections: readonly Section[], options: LayoutOptions): Scene {
@@ -103,9 +111,11 @@ export function layOut(model: Model, sections: readonly Section[], options: Layo
     (sum, { groups }) => sum + groups.reduce((n, { places }) => n + places.length, 0),
     0,
   );
-  const chosen: Detail =
-    options.detail === 'auto' ? (total > LARGE_UP_TO ? 'small' : 'large') : options.detail;
   const groups = sections.flatMap((section) => section.groups);
+  const detailOf = (group: string): Detail => {
+    const [open, other] = detailsOf(options.detail, total);
+    return options.toggled.has(group) ? other : open;
+  };
 
   const top = layOutHost(model, groups, options, nodes, edges);
   const columns = Math.max(
@@ -143,7 +153,7 @@ export function layOut(model: Model, sections: readonly Section[], options: Layo
     for (const group of of) {
       const column = bottoms.indexOf(Math.min(...bottoms));
       const at = bottoms[column] ?? y;
-      const detail = options.collapsed.has(group.id) ? 'tiny' : chosen;
+      const detail = detailOf(group.id);
       const panel = { x: left(column) + gutter, y: at, w: wide - gutter, h: 0 };
       const height = layOutGroup(model, group, panel, detail, { nodes, edges, drops, lanes });
       const { network } = group;
@@ -167,8 +177,18 @@ export function layOut(model: Model, sections: readonly Section[], options: Layo
     }
     y = Math.max(...bottoms) + (titled ? 6 : 0);
   }
-  arrows(model, top.chips, drops, lanes, top.bottom, edges);
+  const ports = model.topology.ports.filter(
+    ({ container }) => model.topology.ports.length <= MOST_ARROWS || container === options.chosen,
+  );
+  arrows(ports, top.chips, drops, lanes, top.bottom, edges);
   return { width, height: Math.max(y, top.bottom + 40), nodes, edges };
+}
+
+/** How groups are drawn, and how those are that were toggled. */
+function detailsOf(wanted: LayoutOptions['detail'], total: number): readonly [Detail, Detail] {
+  if (wanted !== 'auto') return [wanted, 'tiny'];
+  if (total > SMALL_UP_TO) return ['tiny', 'small'];
+  return [total > LARGE_UP_TO ? 'small' : 'large', 'tiny'];
 }
 
 /** Outside, the way to it, and the host with its published ports. */
@@ -195,33 +215,38 @@ function layOutHost(
   });
   const shown = new Set(groups.flatMap(({ places }) => places.map(({ container }) => container.id)));
   const ports = model.topology.ports.filter(({ container }) => shown.has(container)).toSorted(byPort);
-  const visible = allPorts ? ports : ports.slice(0, MOST_PORTS);
   const chips = new Map<string, Point>();
   const inner = width - 28;
-  let x = 14 + 44;
+  let x = 58;
   let y = hostTop + 40;
+  let rows = 1;
+  const room = (w: number): boolean => x + w <= inner + 14 || x === 58;
   const place = (w: number): Box => {
-    if (x + w > inner + 14 && x > 58) {
+    if (!room(w)) {
       x = 58;
       y += 30;
+      rows++;
     }
     const box = { x, y, w: Math.min(w, inner - 44), h: 24 };
     x += w + 8;
     return box;
   };
-  for (const port of visible) {
+  let shownPorts = 0;
+  for (const port of ports) {
     const to = model.containers.get(port.container)?.name ?? '';
-    const box = place(Math.min(260, 44 + 6.6 * portLabel(port).length + 7.6 * to.length));
+    const w = Math.min(260, 44 + 6.6 * portLabel(port).length + 7.6 * to.length);
+    // The last row keeps room for how many more there are.
+    const left = ports.length - shownPorts;
+    const full = rows === MOST_PORT_ROWS && !room(left > 1 ? w + MORE_WIDTH + 8 : w);
+    if (full && !allPorts) break;
+    const box = place(w);
     nodes.push({ kind: 'port', id: `port:${port.id}`, port, to, ...box });
     chips.set(port.id, [box.x + 16, box.y + box.h]);
+    shownPorts++;
   }
-  if (ports.length > MOST_PORTS) {
-    nodes.push({
-      kind: 'more-ports',
-      id: 'more-ports',
-      count: allPorts ? 0 : ports.length - visible.length,
-      ...place(96),
-    });
+  if (shownPorts < ports.length || rows > MOST_PORT_ROWS) {
+    const count = ports.length - shownPorts;
+    nodes.push({ kind: 'more-ports', id: 'more-ports', count, ...place(MORE_WIDTH) });
   }
   const bottom = (ports.length > 0 ? y + 24 : hostTop + 32) + 40;
   const others = model.topology.hosts.filter((host) => !host.own);
@@ -230,6 +255,7 @@ function layOutHost(
     id: 'host',
     host: own,
     others,
+    published: ports.length > 0,
     x: 0,
     y: hostTop,
     w: width,
@@ -322,6 +348,7 @@ function layOutGroup(
         [drop, y + card.wire],
       ],
       ...(place.endpoint?.hostIfName !== undefined && { link: place.endpoint.hostIfName }),
+      calm: detail === 'tiny',
     });
     into.drops.set(place.id, [drop, y + card.wire]);
     into.lanes.set(place.id, { x: panel.x, y });
@@ -347,7 +374,7 @@ function layOutGroup(
 
 /** DNAT: from the port's chip below the host, down beside the trunk, to the container. */
 function arrows(
-  model: Model,
+  ports: readonly TopologyPort[],
   chips: ReadonlyMap<string, Point>,
   drops: ReadonlyMap<string, Point>,
   lanes: ReadonlyMap<string, { readonly x: number; readonly y: number }>,
@@ -355,11 +382,11 @@ function arrows(
   edges: SceneEdge[],
 ): void {
   let drawn = 0;
-  for (const port of model.topology.ports) {
+  for (const port of ports) {
     const from = chips.get(port.id);
     const to = drops.get(port.endpoint);
     const lane = lanes.get(port.endpoint);
-    if (from === undefined || to === undefined || lane === undefined || drawn >= MOST_ARROWS) continue;
+    if (from === undefined || to === undefined || lane === undefined) continue;
     const below = bottom + 7 + (drawn % 4) * 4;
     const beside = lane.x - 12 + (drawn % 3) * 3;
     drawn++;

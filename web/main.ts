@@ -6,7 +6,7 @@ import { Drops } from './drops.ts';
 import { byId, h, setText } from './elements.ts';
 import { FlowLayer } from './flow.ts';
 import { DIRECTIONS, neighbour } from './keys.ts';
-import { type LayoutOptions, layOut, type SceneNode } from './layout.ts';
+import { LARGE_UP_TO, type LayoutOptions, layOut, type SceneNode } from './layout.ts';
 import { ask, listen } from './live.ts';
 import { emptyNetworks, type Model, modelOf, sectionsOf } from './model.ts';
 import { Picture } from './picture.ts';
@@ -36,15 +36,19 @@ let lost = false;
 let detail: LayoutOptions['detail'] =
   (localStorage.getItem('detail') as LayoutOptions['detail'] | null) ?? 'auto';
 let allPorts = false;
-const collapsed = new Set<string>();
+const toggled = new Set<string>();
+/** The two ends of an answer, where all the others would hide the way. */
+let only: ReadonlySet<string> | undefined;
 let chosen: string | undefined;
 let focused: string | undefined;
 let answered: { readonly from: string; readonly to: string; readonly answer: WhyAnswer } | undefined;
 
 function draw(): void {
   if (model === undefined) return;
-  const sections = sectionsOf(model, search.value);
-  const scene = layOut(model, sections, { width: root.clientWidth, detail, collapsed, allPorts });
+  const sections = sectionsOf(model, search.value, only);
+  const before = nodeOf(chosen);
+  const open = before?.kind === 'place' ? { chosen: before.place.container.id } : {};
+  const scene = layOut(model, sections, { width: root.clientWidth, detail, toggled, allPorts, ...open });
   picture.draw(scene, model);
   flow.setScene(scene);
   flow.setRates(scene.edges, rates);
@@ -115,9 +119,7 @@ function choose(id: string): void {
     to.value = '';
     answerBox.replaceChildren(h('p', 'quiet', `Choose another to ask whether ${end} reaches it.`));
   }
-  details.show(node, model);
-  details.showRates(rates);
-  marks();
+  draw();
   if (node.kind === 'network' || matchMedia('(min-width: 900px)').matches) return;
   document.body.classList.add('asking');
 }
@@ -128,13 +130,12 @@ function clear(): void {
   from.value = '';
   to.value = '';
   answerBox.replaceChildren();
-  if (model !== undefined) details.show(undefined, model);
-  details.showRates(rates);
-  marks();
+  draw();
 }
 
 function forget(): void {
   answered = undefined;
+  only = undefined;
   drawWay(way, undefined, undefined);
   root.classList.remove('has-way');
 }
@@ -152,14 +153,28 @@ async function question(): Promise<void> {
   try {
     const answer = await ask<WhyAnswer>(`/gangway/why?${new URLSearchParams({ from: a, to: b })}`);
     answered = { from: a, to: b, answer };
+    const ends = new Set([endName(a), endName(b)]);
+    const crowded = (model?.topology.endpoints.length ?? 0) > LARGE_UP_TO;
+    if (crowded && model?.topology.containers.some(({ name }) => ends.has(name))) only = ends;
     showAnswer(answerBox, answer, a, b);
+    if (only !== undefined) answerBox.append(showAll());
   } catch (error) {
     answerBox.replaceChildren(
       h('p', 'verdict unknown', error instanceof Error ? error.message : String(error)),
     );
   }
-  showWay();
-  marks();
+  draw();
+}
+
+function showAll(): HTMLElement {
+  const all = h('button', 'plain', 'The picture shows only these two. Show all');
+  all.type = 'button';
+  all.addEventListener('click', () => {
+    only = undefined;
+    all.remove();
+    draw();
+  });
+  return all;
 }
 
 function showWay(): void {
@@ -167,9 +182,9 @@ function showWay(): void {
     drawWay(way, undefined, undefined);
     return;
   }
-  const points = wayOf(picture.scene, model, answered.from, answered.to);
-  drawWay(way, points, answered.answer);
-  root.classList.toggle('has-way', points !== undefined);
+  const drawn = wayOf(picture.scene, model, answered.from, answered.to);
+  drawWay(way, drawn, answered.answer);
+  root.classList.toggle('has-way', drawn !== undefined);
 }
 
 function marks(): void {
@@ -220,7 +235,7 @@ function collapse(id: string | undefined): void {
   const node = nodeOf(id);
   const group = node?.kind === 'place' ? node.group : node?.kind === 'network' ? node.id : undefined;
   if (group === undefined) return;
-  if (!collapsed.delete(group)) collapsed.add(group);
+  if (!toggled.delete(group)) toggled.add(group);
   draw();
   focus(group);
 }

@@ -62,9 +62,14 @@ const ASIDE: Readonly<Record<string, string>> = {
   none: 'Without a network',
 };
 
-/** What is drawn, in its order: projects by name, their networks, the containers on each. @param query filters */
-export function sectionsOf(model: Model, query: string): readonly Section[] {
-  const wanted = matcher(model, query);
+/**
+ * What is drawn, in its order: projects by name, their networks, the containers on each.
+ * @param query filters @param only names of containers, where no others are to be drawn
+ */
+export function sectionsOf(model: Model, query: string, only?: ReadonlySet<string>): readonly Section[] {
+  const matches = matcher(model, query);
+  const wanted: typeof matches = (container, ...more) =>
+    (only === undefined || only.has(container.name)) && matches(container, ...more);
   const groups = model.topology.networks.map((network) => groupOf(model, network, wanted));
   const aside = Object.entries(ASIDE).map(([mode, title]): Group => {
     const containers = model.topology.containers.filter((each) => each.mode === mode && wanted(each));

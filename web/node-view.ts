@@ -83,7 +83,10 @@ function contentOf(node: SceneNode, model: Model): Content {
   }
 }
 
-function hostContent({ host, others }: Extract<SceneNode, { kind: 'host' }>, model: Model): Content {
+function hostContent(
+  { host, others, published }: Extract<SceneNode, { kind: 'host' }>,
+  model: Model,
+): Content {
   const [uplink] = host?.uplinks ?? [];
   const cluster = others.map((other) => h('span', `tag${other.alive ? '' : ' away'}`, other.name));
   const title = h('span', 'title', h('span', 'name', host?.name ?? 'host'), h('span', 'quiet', 'this host'));
@@ -100,7 +103,7 @@ function hostContent({ host, others }: Extract<SceneNode, { kind: 'host' }>, mod
         h('span', 'mono', uplink?.ifName ?? 'no default route'),
         h('span', 'mono quiet', uplink?.addresses[0] ?? ''),
       ),
-      ...(model.topology.ports.length > 0 ? [h('span', 'nat dnat-mark', h('b', '', 'DNAT'))] : []),
+      ...(published ? [h('span', 'nat dnat-mark', h('b', '', 'DNAT'))] : []),
       ...(words === '' ? [] : [h('span', 'nat snat-mark', h('b', '', '▲ SNAT'), h('span', 'quiet', words))]),
     ],
   };
@@ -153,7 +156,7 @@ function networkContent({ title, network, count, detail }: Extract<SceneNode, { 
       h(
         'span',
         'line second',
-        h('span', 'mono', network.device),
+        h('span', 'mono device', network.device),
         h('span', 'mono quiet', first?.subnet ?? ''),
         snat,
         h('span', 'fill'),
@@ -168,11 +171,12 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
   const address = bare(endpoint?.addresses[0] ?? '');
   const ports = model.portsOf.get(container.id) ?? [];
   const legs = model.endpointsOf.get(container.id)?.length ?? 0;
+  const published = ports.filter((port) => port.endpoint === endpoint?.id);
   const state = container.state === 'running' ? '' : container.state;
   const label = [container.name, address, state || 'running', legs > 1 ? `on ${legs} networks` : '']
     .filter(Boolean)
     .join(', ');
-  const classes = `place ${detail} ${isUp(container) ? 'up' : 'down'} ${container.state}${legs > 1 ? ' many' : ''}`;
+  const classes = `place ${detail} ${isUp(container) ? 'up' : 'down'} ${container.state}${legs > 1 ? ' many' : ''}${published.length > 0 ? ' published' : ''}`;
   if (detail === 'tiny') return { classes, label, children: [h('span', 'body')] };
   const name = h('span', 'name', container.name);
   name.title = container.name;
@@ -180,7 +184,6 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
   if (detail === 'small') {
     return { classes, label, children: [h('span', 'body', name, mark, h('span', 'rate'))] };
   }
-  const published = ports.filter((port) => port.endpoint === endpoint?.id);
   const where = address === '' ? state || sharedWords(container.of) : address;
   return {
     classes,
@@ -190,13 +193,18 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
       h(
         'span',
         'body',
-        h('span', 'line', name, mark),
+        h(
+          'span',
+          'line',
+          name,
+          mark,
+          h('span', 'fill'),
+          published[0] !== undefined ? h('span', 'dnat-mark mono', portLabel(published[0])) : undefined,
+        ),
         h(
           'span',
           'line',
           h('span', 'mono quiet', `${endpoint?.ifName === undefined ? '' : `${endpoint.ifName} `}${where}`),
-          h('span', 'fill'),
-          published[0] !== undefined ? h('span', 'dnat-mark mono', portLabel(published[0])) : undefined,
         ),
       ),
     ],

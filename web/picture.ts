@@ -147,6 +147,7 @@ export class Picture {
         this.#label(element, down, up, edge.kind === 'gateway', dropped);
         element?.classList.toggle('dropping', dropped > 0);
         element?.classList.toggle('busy', down + up > 0);
+        if (element?.classList.contains('tiny')) heat(element, down, up);
       } else if (edge.kind === 'tunnel')
         this.#label(this.element(edge.id.replace('tunnel:', 'peer:')), down, up, true);
     }
@@ -195,6 +196,14 @@ export function flowOf(edge: SceneEdge, rates: Rates): readonly [down: number, u
 /** 0 at rest, to 5 from 10 MB/s. */
 const widthOf = (rate: number): number =>
   rate <= 0 ? 0 : Math.max(1, Math.min(5, Math.ceil(Math.log10(rate) - 2)));
+
+/** In an overview a container is a square, darker where more passes. */
+function heat(element: HTMLElement, down: number, up: number): void {
+  const share = `${20 + 16 * widthOf(down + up)}%`;
+  if (element.style.getPropertyValue('--heat') !== share) element.style.setProperty('--heat', share);
+  const title = `${element.getAttribute('aria-label')}: ↓ ${rate(down)} ↑ ${rate(up)}`;
+  if (element.title !== title) element.title = title;
+}
 
 const sizes = ({ x, y, w, h }: Box): Readonly<Record<string, string>> => ({
   x: String(x),

@@ -38,20 +38,27 @@ const AT_THE_END: ReadonlySet<string> = new Set([
 ]);
 const AT_THE_START: ReadonlySet<string> = new Set(['name-unknown', 'no-address', 'no-network', 'no-route']);
 
-/** The way of a packet in the picture: over switches where there is one in common, else by the host. */
-export function wayOf(scene: Scene, model: Model, from: string, to: string): readonly Point[] | undefined {
+/** A way in the picture; `middle` is the index of the switch or the host that hands over from one side to the other. */
+export interface DrawnWay {
+  readonly points: readonly Point[];
+  readonly middle: number;
+}
+
+/** The way of a packet in the picture: over a switch where there is one in common, else by the host. */
+export function wayOf(scene: Scene, model: Model, from: string, to: string): DrawnWay | undefined {
   const a = endOf(scene, model, endName(from));
   const b = endOf(scene, model, endName(to));
   if (a === undefined || b === undefined) return undefined;
   if (a.kind === 'places' && b.kind === 'places') {
     for (const leg of a.legs) {
       const other = b.legs.find(({ group }) => group === leg.group);
-      if (other !== undefined) return [...leg.wire.toReversed(), ...other.wire];
+      if (other === undefined) continue;
+      return { points: [...leg.wire.toReversed(), ...other.wire], middle: leg.wire.length - 1 };
     }
   }
   const start = toHost(a, scene, b, 'from');
   const end = toHost(b, scene, a, 'to');
-  return [...start, ...end.toReversed()];
+  return { points: [...start, ...end.toReversed()], middle: start.length - 1 };
 }
 
 type End =
@@ -64,8 +71,8 @@ interface Leg {
   readonly endpoint: string | undefined;
   /** From the switch to the container. */
   readonly wire: readonly Point[];
-  /** From the host to the switch; absent where the network has no way out. */
-  readonly trunk: readonly Point[] | undefined;
+  /** From the host to the switch, also where nothing may go. */
+  readonly trunk: readonly Point[];
   readonly dnat: readonly Point[] | undefined;
   readonly gateway: boolean;
 }
@@ -90,7 +97,7 @@ function endOf(scene: Scene, model: Model, name: string): End | undefined {
       group: node.group,
       endpoint: endpoint?.id,
       wire: edge(`veth:${id}`) ?? [],
-      trunk: edge(`gateway:${node.group}`),
+      trunk: edge(`gateway:${node.group}`) ?? besidePanel(scene, node.group),
       dnat: port === undefined ? undefined : edge(`dnat:${port.id}`),
       gateway: endpoint?.gateway ?? false,
     });
@@ -118,28 +125,40 @@ function toHost(end: End, scene: Scene, other: End, role: 'from' | 'to'): readon
     return [...published.dnat.toReversed(), [published.dnat[0]?.[0] ?? 0, bottom - 14]];
   const leg = end.legs.find(({ gateway }) => gateway) ?? end.legs[0];
   if (leg === undefined) return [];
-  const first = leg.wire[0] ?? [0, 0];
-  const trunk = leg.trunk ?? [[first[0], first[1] - 25] as const];
-  const [x] = trunk[0] ?? [middle];
-  const top: readonly Point[] = leg.trunk === undefined ? [] : [[x, bottom - 14]];
-  return [...leg.wire.toReversed(), ...trunk.toReversed(), ...top];
+  const [x] = leg.trunk[0] ?? [middle];
+  return [...leg.wire.toReversed(), ...leg.trunk.toReversed(), [x, bottom - 14]];
+}
+
+/** Where the trunk of a network would be that has none. */
+function besidePanel(scene: Scene, group: string): readonly Point[] {
+  const host = scene.nodes.find(({ kind }) => kind === 'host');
+  const panel = scene.nodes.find(({ id }) => id === group);
+  if (host === undefined || panel === undefined) return [];
+  const x = panel.x - 16;
+  const middle = panel.y + panel.h / 2;
+  return [
+    [x, host.y + host.h],
+    [x, middle],
+    [panel.x, middle],
+  ];
 }
 
 /** Draws the way over the picture; what does not come through ends in a cross. */
 export function drawWay(
   svg: SVGSVGElement,
-  points: readonly Point[] | undefined,
+  drawn: DrawnWay | undefined,
   answer: WhyAnswer | undefined,
 ): void {
   svg.replaceChildren();
-  if (points === undefined || points.length < 2 || answer === undefined) return;
+  if (drawn === undefined || drawn.points.length < 2 || answer === undefined) return;
+  const { points } = drawn;
   if (answer.reachable) {
     svg.append(s('path', { d: rounded(points), class: 'way good' }));
     svg.append(s('path', { d: rounded(points), class: 'way-run' }));
     return;
   }
   const cause = answer.cause ?? '';
-  const part = AT_THE_START.has(cause) ? 0.04 : AT_THE_END.has(cause) ? 0.97 : 0.5;
+  const part = AT_THE_START.has(cause) ? 0.04 : AT_THE_END.has(cause) ? 0.97 : shareOf(drawn);
   const [before, at, after] = cut(points, part);
   svg.append(s('path', { d: rounded([at, ...after]), class: 'way rest' }));
   svg.append(s('path', { d: rounded([...before, at]), class: 'way bad' }));
@@ -148,19 +167,22 @@ export function drawWay(
   svg.append(s('path', { d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8`, class: 'cross' }));
 }
 
+const lengthOf = (points: readonly Point[]): number =>
+  points.reduce((sum, [x, y], i) => {
+    const [fromX, fromY] = points[i - 1] ?? [x, y];
+    return sum + Math.hypot(x - fromX, y - fromY);
+  }, 0);
+
+const shareOf = ({ points, middle }: DrawnWay): number =>
+  lengthOf(points.slice(0, middle + 1)) / Math.max(1, lengthOf(points));
+
 function cut(points: readonly Point[], part: number): readonly [Point[], Point, Point[]] {
-  const length = (i: number): number => {
+  let left = lengthOf(points) * part;
+  for (let i = 1; i < points.length; i++) {
     const [x, y] = points[i] ?? [0, 0];
     const [fromX, fromY] = points[i - 1] ?? [0, 0];
-    return Math.hypot(x - fromX, y - fromY);
-  };
-  const total = points.reduce((sum, _, i) => (i === 0 ? 0 : sum + length(i)), 0);
-  let left = total * part;
-  for (let i = 1; i < points.length; i++) {
-    const here = length(i);
+    const here = Math.hypot(x - fromX, y - fromY);
     if (left <= here) {
-      const [x, y] = points[i] ?? [0, 0];
-      const [fromX, fromY] = points[i - 1] ?? [0, 0];
       const share = here === 0 ? 0 : left / here;
       return [
         points.slice(0, i),
