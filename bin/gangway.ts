@@ -2,9 +2,11 @@ import { Command } from 'commander';
 import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
+import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
 import { parsePort, runUi } from '../src/cli/ui.ts';
+import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 import type { Topology, TopologyCounters } from '../src/model/topology.ts';
 
@@ -20,7 +22,8 @@ Examples:
   gangway ways web            the way of a packet to and from the container web
   gangway topology lamp       the network lamp: its switch, veth pairs, containers
   gangway ui                  the picture live, in a browser of this machine
-  gangway cluster             hosts and overlay networks of the cluster`,
+  gangway cluster             hosts and overlay networks of the cluster
+  gangway doctor              what of this host would break containers, and what mends it`,
   );
 
 const client = (): ApiClient => new ApiClient(program.opts<{ host: string }>().host);
@@ -41,7 +44,7 @@ program
     console.log(text);
   });
 
-program
+const cluster = program
   .command('cluster')
   .description('hosts, overlay networks, and whether the store they share is reached')
   .action(async () => {
@@ -77,6 +80,33 @@ Prints a link that opens once. The page shows and changes nothing; it is reached
 and by whoever has the link.`,
   )
   .action(({ port }: { port: string }) => runUi(program.opts<{ host: string }>().host, parsePort(port)));
+cluster
+  .command('forget')
+  .argument('<host>', 'name, id or its beginning')
+  .description('gives up the containers and addresses of a host that does not come back')
+  .action(async (host: string) => {
+    await client().delete(`/gangway/cluster/hosts/${encodeURIComponent(host)}`);
+    console.log(
+      `${host} is forgotten: its addresses are free, its containers keep no network from being removed`,
+    );
+  });
+
+program
+  .command('doctor')
+  .description('what of this host would break containers, with what was seen and the command that mends it')
+  .option('--json', 'the findings as JSON')
+  .addHelpText('after', '\nExit status: 0 nothing found, 1 findings, 2 could not look.')
+  .action(async ({ json }: { json?: true }) => {
+    try {
+      const report = await client().get<DoctorReport>('/gangway/doctor');
+      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      process.exitCode = doctorStatus(report);
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      console.error(`gangway: ${error.message}`);
+      process.exitCode = 2;
+    }
+  });
 
 try {
   await program.parseAsync();

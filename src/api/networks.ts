@@ -4,10 +4,10 @@ import { z } from 'zod';
 import type { ContainerConnections } from '../engine/container/connections.ts';
 import { endpointSettings } from '../engine/network/endpoint-options.ts';
 import type { Networks } from '../engine/network/networks.ts';
-import { inspectNetwork } from '../engine/network/settings.ts';
+import { inspectNetwork, scopeOf } from '../engine/network/settings.ts';
 import { renderSteps } from '../explain/picture.ts';
 import { explainPublishedPort } from '../explain/published-way.ts';
-import { invalid } from '../model/errors.ts';
+import { EngineError, errors, invalid } from '../model/errors.ts';
 import { booleanFilter, type Filters, labelsMatch, parseFilters } from '../model/filters.ts';
 import { isAddressed, type Network } from '../model/network.ts';
 import { pathId, queryFlag, queryText } from './query.ts';
@@ -34,7 +34,7 @@ function matches(filters: Filters, network: Network, inUse: () => boolean): bool
     any('id', (id) => network.id.startsWith(id)) &&
     any('name', (name) => network.name.includes(name)) &&
     any('driver', (driver) => network.driver === driver) &&
-    any('scope', (scope) => scope === 'local') &&
+    any('scope', (scope) => scope === scopeOf(network)) &&
     any('type', (type) => {
       if (type !== 'custom' && type !== 'builtin') throw invalid(`invalid filter: 'type'='${type}'`);
       return (type === 'builtin') === PREDEFINED.includes(network.name);
@@ -77,10 +77,12 @@ export function networkRoutes(
   });
 
   app.get('/networks/:id', async (request) => {
-    const network = networks.resolve(pathId(request));
+    const ref = pathId(request);
+    const network = networks.resolve(ref);
     const scope = queryText(request.query, 'scope') ?? '';
-    if (scope !== '' && scope !== 'local') networks.resolve('');
-    const inspected = inspectNetwork(network, networks.endpointsOf(network.id));
+    if (scope !== '' && scope !== scopeOf(network)) throw errors.noSuchNetwork(ref);
+    const peers = await networks.peers(network);
+    const inspected = inspectNetwork(network, networks.endpointsOf(network.id), peers);
     return queryFlag(request.query, 'verbose') ? { ...inspected, Services: {} } : inspected;
   });
 
@@ -103,7 +105,13 @@ export function networkRoutes(
         continue;
       if (!labelsMatch(filters, network.labels) || !until.every((time) => Date.parse(network.created) < time))
         continue;
-      await networks.remove(network.id);
+      try {
+        await networks.remove(network.id);
+      } catch (error) {
+        // A container of another host is on it.
+        if (error instanceof EngineError && error.code === 'FORBIDDEN') continue;
+        throw error;
+      }
       deleted.push(network.name);
     }
     networks.publishPrune();
@@ -122,6 +130,11 @@ export function networkRoutes(
   });
 
   app.get('/gangway/cluster', async () => networks.clusterReport());
+
+  app.delete('/gangway/cluster/hosts/:id', async (request, reply) => {
+    await networks.forgetHost(pathId(request));
+    return reply.code(204).send();
+  });
 
   app.get('/gangway/ways/:id', async (request) => {
     const { endpoints } = connections.endpointsOf(pathId(request));

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ContainerConnections } from '../engine/container/connections.ts';
 import { Archive } from '../engine/container/files/archive.ts';
+import { Doctor } from '../engine/doctor/doctor.ts';
 import type { Parts } from '../engine/parts.ts';
 import { TopologyReader } from '../engine/topology.ts';
 import { containerArchiveRoutes } from './container-archive.ts';
@@ -9,6 +10,7 @@ import { containerReadRoutes } from './container-read.ts';
 import { containerStatsRoutes } from './container-stats.ts';
 import { containerStreamRoutes } from './container-stream.ts';
 import { distributionRoutes } from './distribution.ts';
+import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { execRoutes } from './exec.ts';
 import { imageRoutes } from './images.ts';
@@ -33,5 +35,6 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
   topologyRoutes(app, new TopologyReader(parts));
+  doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);
 }

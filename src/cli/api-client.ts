@@ -5,7 +5,7 @@ export class ApiFailure extends Error {
   override readonly name = 'ApiFailure';
 }
 
-/** Reads from the daemon's API over its unix socket. */
+/** Speaks to the daemon's API over its unix socket. */
 export class ApiClient {
   readonly #socketPath: string;
 
@@ -18,8 +18,17 @@ export class ApiClient {
 
   /** The parsed JSON answer of `GET path`. @throws ApiFailure with the daemon's words, or that there is none */
   get<T>(path: string): Promise<T> {
+    return this.#ask('GET', path) as Promise<T>;
+  }
+
+  /** @throws ApiFailure as `get` */
+  async delete(path: string): Promise<void> {
+    await this.#ask('DELETE', path);
+  }
+
+  #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socketPath, path }, (response) => {
+      const call = request({ socketPath: this.#socketPath, method, path }, (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
@@ -27,7 +36,8 @@ export class ApiClient {
         });
         response.on('error', reject);
         response.on('end', () => {
-          if (response.statusCode === 200) return resolve(JSON.parse(text) as T);
+          if (response.statusCode === 200) return resolve(JSON.parse(text));
+          if (response.statusCode === 204) return resolve(undefined);
           reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${response.statusCode}`));
         });
       });

@@ -11,9 +11,12 @@ const STATES: Readonly<Record<ClusterReport['state'], string>> = {
 export function formatCluster(report: ClusterReport, now: number): string {
   const seconds = Math.max(0, Math.round((now - report.since) / 1000));
   const waiting = report.waiting === 0 ? '' : `, ${report.waiting} changes of this host wait for it`;
-  const nodes = report.nodes.map(({ name, address, id, own }) => [
+  const lag = report.answered === undefined ? '' : `, it answers in ${report.answered.toFixed(1)} ms`;
+  const fault = report.fault === undefined ? '' : `\n  ${report.fault}`;
+  const nodes = report.nodes.map(({ name, address, id, own, state }) => [
     `${name}${own ? ' (this host)' : ''}`,
     address,
+    state,
     id.slice(0, 12),
   ]);
   const networks = report.networks.map(({ name, subnet, vni, here, elsewhere, blocks }) => [
@@ -25,9 +28,9 @@ export function formatCluster(report: ClusterReport, now: number): string {
     blocks.join(' ') || '-',
   ]);
   return [
-    `The cluster store is ${STATES[report.state]} (since ${seconds} s)${waiting}.`,
+    `The cluster store is ${STATES[report.state]} (since ${seconds} s)${lag}${waiting}.${fault}`,
     '',
-    table([['HOST', 'ADDRESS', 'ID'], ...nodes]),
+    table([['HOST', 'ADDRESS', 'STATE', 'ID'], ...nodes]),
     '',
     networks.length === 0
       ? 'There is no overlay network: docker network create -d overlay NAME makes one.'

@@ -76,6 +76,30 @@ export class Blocks {
     );
   }
 
+  /**
+   * After the cluster may have forgotten this host: blocks that nobody took are claimed anew.
+   * @returns those that are another host's now, and this one's no more
+   * @throws EngineError UNAVAILABLE
+   */
+  async verify(
+    specOf: (networkId: string) => OverlaySpec | undefined,
+  ): Promise<readonly { readonly networkId: string; readonly block: Prefix }[]> {
+    const lost: { readonly networkId: string; readonly block: Prefix }[] = [];
+    for (const [networkId, own] of [...this.#own]) {
+      if (specOf(networkId) === undefined) continue;
+      const { entries } = await this.#remote.list<string>(`blocks/${networkId}/`);
+      const owners = new Map(entries.map(({ key, value }) => [key, value]));
+      for (const block of own) {
+        const owner = owners.get(`blocks/${networkId}/${formatPrefix(block)}`);
+        if (owner === this.#nodeId) continue;
+        if (owner === undefined && (await this.#take(networkId, block))) continue;
+        this.#lose(networkId, block);
+        lost.push({ networkId, block });
+      }
+    }
+    return lost;
+  }
+
   /** The network is gone. */
   forget(networkId: string): void {
     for (const block of this.own(networkId)) this.#records.delete(`${networkId} ${formatPrefix(block)}`);
@@ -96,8 +120,17 @@ export class Blocks {
     this.#add(networkId, block);
   }
 
+  #lose(networkId: string, block: Prefix): void {
+    this.#records.delete(`${networkId} ${formatPrefix(block)}`);
+    this.#own.set(
+      networkId,
+      this.own(networkId).filter((each) => each !== block),
+    );
+  }
+
   #add(networkId: string, block: Prefix): void {
-    this.#own.set(networkId, [...this.own(networkId), block]);
+    const own = this.own(networkId);
+    if (!own.some(({ address }) => address === block.address)) this.#own.set(networkId, [...own, block]);
   }
 }
 

@@ -44,9 +44,10 @@ const VERSION = 'v1';
  * a write is one transaction with its guards.
  */
 export class ClusterStore {
-  readonly #client: Etcd3;
+  readonly #options: IOptions;
   readonly #root: string;
   readonly #log: Logger;
+  #client: Etcd3;
   /** etcd3 passes a member over for 5 s after a few faults, with an error that does not say which. */
   #lastFault: string | undefined;
 
@@ -54,7 +55,7 @@ export class ClusterStore {
     this.#log = log;
     this.#root = `/${[config.prefix, 'gangway', VERSION].filter(Boolean).join('/')}/`;
     const scheme = config.tls === undefined ? 'http' : 'https';
-    const options: IOptions = {
+    this.#options = {
       hosts: config.hosts.map((host) => `${scheme}://${host}`),
       dialTimeout: CALL_MS,
       defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_MS }),
@@ -67,7 +68,13 @@ export class ClusterStore {
       }),
       ...(config.auth && { auth: { ...config.auth } }),
     };
-    this.#client = new Etcd3(options);
+    this.#client = new Etcd3(this.#options);
+  }
+
+  /** Forgets which members did not answer; watches, leases and calls of before end. */
+  renew(): void {
+    this.#client.close();
+    this.#client = new Etcd3(this.#options);
   }
 
   /** @throws EngineError UNAVAILABLE when no member answers, or refuses us */
@@ -176,15 +183,15 @@ export class ClusterStore {
     };
   }
 
-  /** A lease that is kept alive until it is revoked or lost. @throws EngineError UNAVAILABLE */
+  /** A lease that is kept alive until it is lost, or let go: then it ends by itself. @throws EngineError UNAVAILABLE */
   async lease(
     seconds: number,
     onLost: () => void,
-  ): Promise<{ readonly id: string; readonly end: () => void }> {
+  ): Promise<{ readonly id: string; readonly letGo: () => void }> {
     const lease = this.#client.lease(seconds);
     lease.on('lost', onLost);
     const id = await this.#call(() => lease.grant());
-    return { id, end: () => void lease.revoke().catch(() => {}) };
+    return { id, letGo: () => lease.release() };
   }
 
   close(): void {

@@ -1,10 +1,15 @@
 import type { Logger } from 'pino';
 import type { Collection, Store } from '../engine/store.ts';
-import { errors, system, unavailable } from '../model/errors.ts';
+import type { Prefix } from '../model/address.ts';
+import { notFound } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
-import type { ClusterStore, Guard, Write } from './cluster-store.ts';
+import { Catalog } from './catalog.ts';
+import type { ClusterStore } from './cluster-store.ts';
+import { Leftovers } from './leftovers.ts';
+import { Membership } from './membership.ts';
 import { Mirror } from './mirror.ts';
+import { OwnEndpoints } from './own-endpoints.ts';
 
 /** What the cluster tells the engine of this host. */
 export interface ClusterListener {
@@ -12,6 +17,10 @@ export interface ClusterListener {
   networkWent(id: string): void;
   /** Endpoints of other hosts, or the hosts themselves, are others than before on this network. */
   remotesChanged(networkId: string): void;
+  /** A host came, went, or has another address. */
+  nodesChanged?(): void;
+  /** The cluster had forgotten this host, and gave its addresses to another. */
+  blockLost(networkId: string, block: Prefix): void;
 }
 
 export interface ClusterOptions {
@@ -19,14 +28,16 @@ export interface ClusterOptions {
   readonly local: Store;
   readonly node: ClusterNode;
   readonly log: Logger;
+  /** Milliseconds that a host may be away before its endpoints and blocks are given up. */
+  readonly forgetAfterMs?: number;
 }
 
-/** A host that does not renew for so long is taken for dead: its containers leave the names, not the data path. */
-const NODE_LEASE_SECONDS = 15;
-const RETRY_MS = [250, 500, 1000, 2000, 5000] as const;
-/** RFC 7348 has 24 bits; Docker's begin at 4096. */
-const FIRST_VNI = 4096;
-const LAST_VNI = 2 ** 24 - 1;
+export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
+
+const RETRY_MS = [250, 500, 1000, 2000] as const;
+const FORGET_AFTER_MS = 24 * 3600 * 1000;
+/** Of one host; a large cluster is looked through more often. */
+const SWEEPS_PER_TERM = 24;
 
 /**
  * This host's part in the cluster: what all hosts agree on is mirrored here and kept on disk, so that it is known while
@@ -37,144 +48,142 @@ export class Cluster {
   readonly blocks: Blocks;
   readonly #remote: ClusterStore;
   readonly #log: Logger;
-  readonly #networks: Mirror<OverlaySpec>;
-  readonly #nodes: Mirror<ClusterNode>;
+  readonly #membership: Membership;
+  readonly #catalog: Catalog;
+  readonly #own: OwnEndpoints;
+  readonly #leftovers: Leftovers;
+  readonly #forgetAfterMs: number;
   readonly #endpoints = new Map<string, Mirror<RemoteEndpoint>>();
   /** Kept on disk: a daemon that starts while the store is away leaves the data path as it is. */
   readonly #remotes: Collection<{ readonly key: string; readonly value: RemoteEndpoint }>;
-  readonly #addresses: Collection<ClusterNode>;
-  /** Own endpoints by key, as they are to be in the store. */
-  readonly #own: Collection<{ readonly key: string; readonly endpoint: RemoteEndpoint }>;
-  readonly #wanted = new Map<string, RemoteEndpoint>();
-  readonly #dirty = new Set<string>();
   /** Networks whose remotes are others since the listener looked. */
   readonly #changed = new Set<string>();
   #listener: ClusterListener | undefined;
-  /** Of our generation's key: every write of ours is refused once another daemon took our place. */
-  #generation: Guard | undefined;
-  #flushing: Promise<void> | undefined;
-  #state: 'connecting' | 'connected' | 'away' | 'closed' = 'connecting';
+  #nodesTold = false;
+  #state: ClusterState = 'connecting';
   #since = Date.now();
+  #fault: string | undefined;
   #attempt = 0;
   #retry: NodeJS.Timeout | undefined;
-  #endLease: (() => void) | undefined;
+  #sweeping: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
     const { remote, local, node, log } = options;
     this.node = node;
     this.#remote = remote;
     this.#log = log;
-    this.#networks = new Mirror(remote, 'nets/', local.collection('cluster_networks'), log);
-    this.#addresses = local.collection('cluster_addresses');
-    this.#nodes = new Mirror(remote, 'nodes/', undefined, log);
+    this.#membership = new Membership(remote, local, node, log);
+    this.#catalog = new Catalog(remote, local, this.#membership, log);
+    this.#own = new OwnEndpoints(remote, local, this.#membership);
+    this.#forgetAfterMs = options.forgetAfterMs ?? FORGET_AFTER_MS;
+    this.#leftovers = new Leftovers(remote, log, this.#forgetAfterMs);
     this.#remotes = local.collection('cluster_remotes');
-    this.#own = local.collection('cluster_endpoints');
-    for (const { key, endpoint } of this.#own.all()) this.#want(key, endpoint);
-    this.blocks = new Blocks(remote, local, node.id, (guards, writes) => this.#commit(guards, writes));
+    this.blocks = new Blocks(remote, local, node.id, (guards, writes) =>
+      this.#membership.commit(guards, writes),
+    );
   }
 
   /** Begins, and goes on by itself: nothing of this host waits for the store. */
   start(listener: ClusterListener): void {
     this.#listener = listener;
-    this.#networks.onChange = (key, spec) => {
+    const { networks } = this.#catalog;
+    networks.onChange = (key, spec) => {
       const id = key.slice('nets/'.length);
       if (spec === undefined) {
         this.leave(id);
         listener.networkWent(id);
       } else listener.networkCame(spec);
     };
-    this.#nodes.onChange = (_, node) => {
-      if (node !== undefined) this.#addresses.put(node.id, node);
-      for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
-    };
-    for (const mirror of [this.#networks, this.#nodes]) mirror.onLost = () => this.#lost('a watch ended');
+    const { hosts, alive } = this.#membership;
+    for (const mirror of [hosts, alive]) {
+      mirror.onChange = () => {
+        for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+        this.#nodesChanged();
+      };
+    }
+    for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
     void this.#connect();
   }
 
   /** Of all hosts; from disk while the store is away. */
   networks(): readonly OverlaySpec[] {
-    return this.#networks.values();
+    return this.#catalog.networks.values();
   }
 
   network(id: string): OverlaySpec | undefined {
-    return this.#networks.get(`nets/${id}`);
+    return this.#catalog.get(id);
   }
 
   status(): {
-    readonly state: 'connecting' | 'connected' | 'away' | 'closed';
+    readonly state: ClusterState;
+    /** Unix milliseconds of the last change of `state`. */
     readonly since: number;
+    /** Why the store is not reached. */
+    readonly fault: string | undefined;
+    /** Those that live; all, while that is not known. */
     readonly nodes: readonly ClusterNode[];
     readonly waiting: number;
   } {
-    return { state: this.#state, since: this.#since, nodes: this.#nodes.values(), waiting: this.#dirty.size };
+    const nodes = this.#membership.list().filter(({ id }) => this.isAlive(id));
+    return { state: this.#state, since: this.#since, fault: this.#fault, nodes, waiting: this.#own.waiting };
+  }
+
+  /** Every host that was not forgotten. */
+  hosts(): readonly ClusterNode[] {
+    return this.#membership.list();
+  }
+
+  /** The other hosts, also those whose lease ended. */
+  others(): readonly ClusterNode[] {
+    return this.hosts().filter(({ id }) => id !== this.node.id);
   }
 
   /** Whether the host lives, as far as is known: while the store is away nobody is taken for dead. */
   isAlive(nodeId: string): boolean {
-    return this.#state !== 'connected' || this.#nodes.get(`nodes/${nodeId}`) !== undefined;
+    return this.#state !== 'connected' || this.#membership.isAlive(nodeId);
   }
 
+  /** Tunnels to a host whose lease lapsed stay: that is no sign that it is away. */
   address(nodeId: string): ClusterNode['address'] | undefined {
-    // Tunnels to a host whose lease lapsed stay: that is no sign that it is away.
-    return this.#nodes.get(`nodes/${nodeId}`)?.address ?? this.#addresses.get(nodeId)?.address;
+    return this.#membership.get(nodeId)?.address;
   }
 
-  /**
-   * Makes a network on all hosts, or on none. @param choose gives the specification from what is there now; asked again
-   * when another host was faster
-   * @throws EngineError CONFLICT for a name that is taken, UNAVAILABLE without the store; what `choose` throws
-   */
-  async createNetwork(
-    name: string,
-    choose: (others: readonly OverlaySpec[], vni: number) => OverlaySpec,
-  ): Promise<OverlaySpec> {
-    for (;;) {
-      // Before the listing: what is created after this moment makes the write fail.
-      const turn = await this.#remote.get<string>('turn');
-      const { entries } = await this.#remote.list<OverlaySpec>('nets/');
-      const others = entries.map(({ value }) => value);
-      if (others.some((other) => other.name === name)) throw errors.networkExists(name);
-      const spec = choose(others, freeVni(others));
-      const revision = await this.#commit(
-        [
-          { key: `netnames/${name}`, is: 'absent' },
-          // Subnets and VNIs are chosen from what was listed: nobody may have created in between.
-          turn === undefined
-            ? { key: 'turn', is: 'absent' }
-            : { key: 'turn', is: 'at', revision: turn.revision },
-        ],
-        [
-          { put: `nets/${spec.id}`, value: spec },
-          { put: `netnames/${name}`, value: spec.id },
-          { put: 'turn', value: this.node.id },
-        ],
-      );
-      if (revision === undefined) continue;
-      this.#networks.put(`nets/${spec.id}`, spec);
-      return spec;
-    }
+  /** How long the store takes for an answer, in milliseconds. @throws EngineError UNAVAILABLE */
+  async answerTime(): Promise<number> {
+    const begun = performance.now();
+    await this.#remote.get(`alive/${this.node.id}`);
+    return performance.now() - begun;
   }
 
-  /** @throws EngineError FORBIDDEN while a container of any host is on it, UNAVAILABLE without the store */
-  async removeNetwork(spec: OverlaySpec): Promise<void> {
-    const { entries } = await this.#remote.list<RemoteEndpoint>(`eps/${spec.id}/`);
-    if (entries.length > 0) {
-      const users = entries.map(
-        ({ value }) =>
-          `name:"${value.containerName}" id:"${value.id.slice(0, 12)}" host:"${value.nodeId.slice(0, 12)}"`,
+  /** @throws as `Catalog.create` */
+  createNetwork(...given: Parameters<Catalog['create']>): Promise<OverlaySpec> {
+    return this.#noticing(this.#catalog.create(...given));
+  }
+
+  /** @throws as `Catalog.remove` */
+  removeNetwork(spec: OverlaySpec): Promise<void> {
+    return this.#noticing(this.#catalog.remove(spec));
+  }
+
+  /** Hosts with a container on the network; of one that this host has no part in as the store has it. @throws EngineError UNAVAILABLE */
+  async peers(networkId: string): Promise<readonly ClusterNode[]> {
+    const joined = this.#endpoints.get(networkId);
+    const endpoints = joined?.values() ?? (await this.#catalog.endpoints(networkId));
+    const ids = new Set(endpoints.map(({ nodeId }) => nodeId));
+    return this.#membership.list().filter(({ id }) => ids.has(id));
+  }
+
+  /** Gives up what a host that is away has in the store. @param ref name, id or its beginning. @throws EngineError NOT_FOUND, CONFLICT, UNAVAILABLE */
+  async forget(ref: string): Promise<void> {
+    const found = this.hosts().filter(({ id, name }) => name === ref || id.startsWith(ref));
+    const [host, other] = found;
+    if (host === undefined || other !== undefined) {
+      const names = this.hosts().map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
+      throw notFound(
+        `${found.length} hosts of the cluster are called ${JSON.stringify(ref)}; there are ${names.join(', ')}`,
       );
-      throw errors.networkInUse(spec.name, users);
     }
-    await this.#commit(
-      [],
-      [
-        { remove: `nets/${spec.id}` },
-        { remove: `netnames/${spec.name}` },
-        { put: 'turn', value: this.node.id },
-      ],
-    );
-    await this.#remote.removeAll(`blocks/${spec.id}/`);
-    this.#networks.put(`nets/${spec.id}`, undefined);
+    await this.#leftovers.forget(host);
   }
 
   /** This host has a container on the network now: its other endpoints are of interest. */
@@ -200,36 +209,38 @@ export class Cluster {
 
   /** Told to the others as soon as the store can be reached. */
   publish(endpoint: Omit<RemoteEndpoint, 'nodeId'>): void {
-    const key = this.#endpointKey(endpoint.networkId, endpoint.id);
-    const whole = { ...endpoint, nodeId: this.node.id };
-    this.#own.put(key, { key, endpoint: whole });
-    this.#want(key, whole);
+    this.#own.put(endpoint);
     this.#flush();
   }
 
   withdraw(networkId: string, endpointId: string): void {
-    const key = this.#endpointKey(networkId, endpointId);
-    if (!this.#wanted.delete(key)) return;
-    this.#own.delete(key);
-    this.#dirty.add(key);
-    this.#flush();
+    if (this.#own.remove(networkId, endpointId)) this.#flush();
   }
 
   /** The host stays a member for the others until its lease ends: its containers go on. */
   close(): void {
     this.#state = 'closed';
     clearTimeout(this.#retry);
+    clearTimeout(this.#sweeping);
     for (const mirror of this.#mirrors()) mirror.pause();
+    this.#membership.close();
     this.#remote.close();
   }
 
   /** The hosts before what is on them. */
-  #mirrors(): readonly (Mirror<ClusterNode> | Mirror<OverlaySpec> | Mirror<RemoteEndpoint>)[] {
-    return [this.#nodes, this.#networks, ...this.#endpoints.values()];
+  #mirrors(): readonly Pick<Mirror<unknown>, 'open' | 'pause'>[] {
+    const { hosts, alive } = this.#membership;
+    return [hosts, alive, this.#catalog.networks, ...this.#endpoints.values()];
   }
 
-  #endpointKey(networkId: string, endpointId: string): string {
-    return `eps/${networkId}/${this.node.id}/${endpointId}`;
+  /** As with the endpoints: a listing tells all hosts in one go. */
+  #nodesChanged(): void {
+    if (this.#nodesTold) return;
+    this.#nodesTold = true;
+    queueMicrotask(() => {
+      this.#nodesTold = false;
+      if (this.#state !== 'closed') this.#listener?.nodesChanged?.();
+    });
   }
 
   /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */
@@ -251,80 +262,70 @@ export class Cluster {
     }
   }
 
-  #want(key: string, endpoint: RemoteEndpoint): void {
-    this.#wanted.set(key, endpoint);
-    this.#dirty.add(key);
-  }
-
-  /**
-   * Every write of this host. @returns undefined when one of the guards does not hold
-   * @throws EngineError UNAVAILABLE before the first connection, SYSTEM once another daemon has this host's place
-   */
-  async #commit(guards: readonly Guard[], writes: readonly Write[]): Promise<string | undefined> {
-    const generation = this.#generation;
-    if (generation === undefined) throw unavailable('the cluster store was not reached yet');
-    const revision = await this.#remote.commit([generation, ...guards], writes);
-    if (revision !== undefined) return revision;
-    const now = await this.#remote.get(generation.key);
-    if (generation.is === 'at' && now?.revision === generation.revision) return undefined;
-    const { id } = this.node;
-    throw system(`another daemon has taken the place of this host (${id.slice(0, 12)}) in the cluster`);
-  }
-
   async #connect(): Promise<void> {
     if (this.#state === 'closed') return;
     try {
-      await this.#register();
+      const place = await this.#membership.register(() => this.#lost('the lease ended'));
       for (const mirror of this.#mirrors()) await mirror.open();
-      await this.#sweepOwn();
+      if (place === 'new') await this.#lookAtBlocks();
+      await this.#own.refresh(this.networks().map(({ id }) => id));
     } catch (error) {
       this.#lost(error);
       return;
     }
     this.#attempt = 0;
+    this.#fault = undefined;
     this.#setState('connected');
-    this.#log.info({ nodes: this.#nodes.values().length }, 'the cluster store is reached');
+    this.#log.info({ nodes: this.status().nodes.length }, 'the cluster store is reached');
     for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
     this.#flush();
+    this.#sweepLater();
   }
 
-  /** A new generation at the first connection; the lease at each. */
-  async #register(): Promise<void> {
-    const { id } = this.node;
-    if (this.#generation === undefined) {
-      const revision = await this.#remote.commit(
-        [],
-        [{ put: `gens/${id}`, value: new Date().toISOString() }],
-      );
-      this.#generation = { key: `gens/${id}`, is: 'at', revision: revision ?? '' };
-    }
-    this.#endLease?.();
-    const lease = await this.#remote.lease(NODE_LEASE_SECONDS, () => this.#lost('the lease ended'));
-    this.#endLease = lease.end;
-    const put = { put: `nodes/${id}`, value: this.node, lease: lease.id };
-    await this.#commit([], [put]);
+  async #lookAtBlocks(): Promise<void> {
+    const lost = await this.blocks.verify((id) => this.network(id));
+    for (const { networkId, block } of lost) this.#listener?.blockLost(networkId, block);
   }
 
-  /** What the store has of this host and is not here any more: of before a crash. */
-  async #sweepOwn(): Promise<void> {
-    const strays: string[] = [];
-    for (const { id } of this.#networks.values()) {
-      const { entries } = await this.#remote.list(`eps/${id}/${this.node.id}/`);
-      strays.push(...entries.map(({ key }) => key).filter((key) => !this.#wanted.has(key)));
+  /** Some time or other, so that not all hosts look at once. */
+  #sweepLater(): void {
+    clearTimeout(this.#sweeping);
+    const delay = (this.#forgetAfterMs / SWEEPS_PER_TERM) * (0.5 + Math.random());
+    this.#sweeping = setTimeout(() => {
+      if (this.#state !== 'connected') return;
+      this.#leftovers
+        .sweep()
+        .catch((error: unknown) => this.#log.warn({ err: error }, 'who is away could not be looked at'))
+        .finally(() => this.#sweepLater());
+    }, delay).unref();
+  }
+
+  /** A cluster that had forgotten this host says so at the first write. */
+  async #noticing<T>(change: Promise<T>): Promise<T> {
+    try {
+      return await change;
+    } catch (error) {
+      if (this.#state === 'connected' && !this.#membership.hasPlace()) this.#lost(error);
+      throw error;
     }
-    for (const key of [...strays, ...this.#wanted.keys()]) this.#dirty.add(key);
   }
 
   #lost(reason: unknown): void {
+    // What says more may come second.
+    if (reason instanceof Error) this.#fault = reason.message;
     if (this.#state === 'closed' || this.#retry !== undefined) return;
     if (this.#state !== 'away') {
       this.#log.warn({ err: reason }, 'the cluster store is away; traffic, names and local starts go on');
       this.#setState('away');
     }
     for (const mirror of this.#mirrors()) mirror.pause();
-    const delay = RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)];
+    // Not all hosts at once.
+    const delay =
+      (RETRY_MS[Math.min(this.#attempt++, RETRY_MS.length - 1)] ?? 0) * (0.75 + Math.random() / 2);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
+      this.#membership.close();
+      this.#remote.renew();
       void this.#connect();
     }, delay).unref();
   }
@@ -336,26 +337,6 @@ export class Cluster {
 
   #flush(): void {
     if (this.#state !== 'connected') return;
-    this.#flushing ??= this.#flushAll()
-      .catch((error: unknown) => this.#lost(error))
-      .finally(() => {
-        this.#flushing = undefined;
-      });
+    this.#own.flush().catch((error: unknown) => this.#lost(error));
   }
-
-  async #flushAll(): Promise<void> {
-    for (const key of this.#dirty) {
-      const endpoint = this.#wanted.get(key);
-      const write = endpoint === undefined ? { remove: key } : { put: key, value: endpoint };
-      await this.#commit([], [write]);
-      if (this.#wanted.get(key) === endpoint) this.#dirty.delete(key);
-    }
-  }
-}
-
-/** @throws EngineError SYSTEM when all are taken */
-function freeVni(others: readonly OverlaySpec[]): number {
-  const taken = new Set(others.map(({ vni }) => vni));
-  for (let vni = FIRST_VNI; vni <= LAST_VNI; vni++) if (!taken.has(vni)) return vni;
-  throw system('every VXLAN network identifier is taken');
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import type { ClusterConfig } from '../engine/config.ts';
 import { ConfigError } from './values.ts';
 
@@ -34,8 +35,7 @@ export function clusterConfig(
     );
   }
   return {
-    // `eth0:2376`, as dockerd took it: the port was its API's.
-    advertise: advertise.replace(/:\d+$/, ''),
+    advertise: withoutPort(advertise),
     store: {
       hosts: list,
       prefix: prefix.replace(/^\/+|\/+$/g, ''),
@@ -43,6 +43,13 @@ export function clusterConfig(
       ...auth(options),
     },
   };
+}
+
+/** `eth0:2376`, as dockerd took it: the port was its API's. A bare IPv6 address has none. */
+function withoutPort(advertise: string): string {
+  if (isIPv6(advertise)) return advertise;
+  const [, bracketed] = /^\[(.+)\](?::\d+)?$/.exec(advertise) ?? [];
+  return bracketed ?? advertise.replace(/:\d+$/, '');
 }
 
 function tls(options: Readonly<Record<string, string>>): Pick<ClusterConfig['store'], 'tls'> {

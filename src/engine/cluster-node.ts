@@ -31,8 +31,8 @@ function advertised(text: string, kernel: Kernel): Ip {
     const of = kernel.addressesOf(text);
     if (of === undefined)
       throw system(`--cluster-advertise ${text}: there is no such interface on this host`);
-    const found = of.find(isIpv4);
-    if (found === undefined) throw system(`--cluster-advertise ${text}: the interface has no IPv4 address`);
+    const found = of.find(isIpv4) ?? of.find((each) => !each.startsWith('fe80:'));
+    if (found === undefined) throw system(`--cluster-advertise ${text}: the interface has no address`);
     return found;
   }
   if (!kernel.host().localAddresses.includes(address)) {

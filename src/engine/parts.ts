@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Cluster } from '../cluster/cluster.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import type { ImageUsers } from '../runtime/image/image-removal.ts';
@@ -28,6 +29,8 @@ export interface Parts extends Platform {
   readonly containers: Containers;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  /** Of a host in a cluster. */
+  readonly cluster?: Cluster;
 }
 
 /** A step that gives something back; the last made goes first. */
@@ -95,5 +98,5 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   execs = new Execs(lifecycle);
   undo(() => Promise.race([lifecycle.close(), sleep(LAST_WAIT_MS, undefined, { ref: false })]));
   await restore(lifecycle);
-  return { ...platform, images, containerd, containers, lifecycle, execs };
+  return { ...platform, images, containerd, containers, lifecycle, execs, ...(cluster && { cluster }) };
 }

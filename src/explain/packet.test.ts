@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type NetnsPath, parseIpv4 } from '../model/address.ts';
+import { type IfName, type NetnsPath, parseIpv4 } from '../model/address.ts';
+import type { OverlayNetwork } from '../model/network.ts';
+import { planOverlay } from '../plan/overlay.ts';
 import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
 import type { Resource } from '../plan/resource.ts';
 import { IPV4_RULESET as RULESET } from '../plan/ruleset.ts';
@@ -117,4 +119,39 @@ test('the source: kept from outside, masqueraded on the way out, for hairpins an
     'a neighbour sees a neighbour',
   );
   assert.deepEqual(rules('postrouting', { oifname: 'uplink', saddr: '10.9.0.2' }), [], 'not ours');
+});
+
+test('what an overlay network hands on is let through without being tracked, and nothing else of it', () => {
+  const overlay: OverlayNetwork = {
+    ...{
+      id: 'f00df00d',
+      name: 'lamp',
+      created: '',
+      labels: {},
+      options: {},
+      internal: false,
+      attachable: false,
+    },
+    driver: 'overlay',
+    overlay: { bridge: 'ov-f00d' as IfName, vxlan: 'vx-f00d' as IfName, vni: 4096 },
+  };
+  const planned = planOverlay(overlay, {
+    address: parseIpv4('192.0.2.1'),
+    uplinkMtu: 1500,
+    tables: ALL_TABLES,
+  });
+  const own = new Elements('ip', [...planned.filter((each) => each.kind === 'element')]);
+  const pass = (hook: Hook, some: Some): string[] =>
+    passHook(RULESET, own, hook, packet(some)).map(({ kind, rule }) => `${kind} ${rule}`);
+  const within = { iifname: 'ov-f00d', saddr: '10.0.0.2', daddr: '10.0.0.3' };
+  assert.deepEqual(pass('prerouting', within), ['notrack overlay']);
+  assert.deepEqual(pass('prerouting', { ...within, toHost: true, dport: 8080 }), ['notrack overlay']);
+  assert.deepEqual(pass('forward', { ...within, oifname: 'ov-f00d', state: 'untracked' }), [
+    'accept same-network',
+  ]);
+  const none = planOverlay(overlay, { address: parseIpv4('192.0.2.1'), uplinkMtu: 1500, tables: new Set() });
+  assert.deepEqual(
+    none.map(({ kind }) => kind),
+    ['bridge', 'vxlan'],
+  );
 });

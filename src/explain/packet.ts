@@ -13,7 +13,7 @@ export interface Packet {
   readonly protocol: Protocol;
   /** The destination address is one of the host's own. */
   readonly toHost: boolean;
-  readonly state: 'new' | 'established';
+  readonly state: 'new' | 'established' | 'untracked';
   /** Its destination was rewritten by an earlier hook. */
   readonly dnat: boolean;
 }
@@ -22,7 +22,7 @@ export type Hook = NonNullable<Chain['base']>['hook'];
 
 /** What one rule did with the packet; a rule that did not match does nothing. */
 export type Effect =
-  | { readonly kind: 'accept' | 'drop' | 'masquerade'; readonly rule: string }
+  | { readonly kind: 'accept' | 'drop' | 'masquerade' | 'notrack'; readonly rule: string }
   | {
       readonly kind: 'dnat' | 'snat';
       readonly rule: string;
@@ -82,12 +82,13 @@ export function passHook(
   const effects: Effect[] = [];
   let seen = packet;
   for (const chain of ruleset.chains.filter((candidate) => candidate.base?.hook === hook)) {
-    // Connection tracking rewrites what follows the first packet by itself.
+    // Connection tracking rewrites what follows the first packet by itself, and nothing that it does not track.
     if (chain.base?.type === 'nat' && seen.state !== 'new') continue;
     const effect = passChain(ruleset, elements, chain, seen);
     if (effect === undefined) continue;
     effects.push(effect);
     if (effect.kind === 'drop') break;
+    if (effect.kind === 'notrack') seen = { ...seen, state: 'untracked' };
     if (effect.kind === 'dnat')
       seen = { ...seen, daddr: effect.address, dport: effect.port ?? seen.dport, dnat: true };
   }
@@ -109,6 +110,7 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
     case 'accept':
     case 'drop':
     case 'masquerade':
+    case 'notrack':
       return { kind: verdict.kind, rule: rule.id };
     case 'jump': {
       const target = ruleset.chains.find((chain) => chain.name === verdict.chain);

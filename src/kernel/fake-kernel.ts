@@ -11,7 +11,9 @@ import type { Protocol } from '../model/port.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { ForeignRule } from './foreign-rules.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 
 export interface FakeKernelOptions {
@@ -103,6 +105,10 @@ export class FakeKernel implements Kernel {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }
 
+  mtuAt(_address: Ip): number | undefined {
+    return undefined;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return this.chains;
   }
@@ -117,6 +123,10 @@ export class FakeKernel implements Kernel {
 
   uplinks(): readonly TopologyUplink[] {
     return this.uplink === undefined ? [] : [this.uplink];
+  }
+
+  foreignRules(): readonly ForeignRule[] {
+    return [];
   }
 
   host(): HostFacts {
@@ -153,6 +163,14 @@ export class FakeKernel implements Kernel {
 
   datagramInside(): number {
     throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  wholeDatagramsInside(): number {
+    throw new KernelError('there are no sockets in a fake kernel', 'ENOSYS');
+  }
+
+  async echo(): Promise<EchoOutcome> {
+    return 'silent';
   }
 
   announce(): void {}

@@ -41,6 +41,24 @@ export function bindInside(
   }
 }
 
+/** ip(7), IP_PMTUDISC_PROBE: sent whole or not at all, whatever was learned of the way. */
+const WHOLE = Buffer.from([3, 0, 0, 0]);
+
+/** An IPv4 datagram socket of a namespace that sends whole packets only. The caller owns the descriptor. @throws KernelError */
+export function wholeDatagramsInside(namespaces: NetnsSwitch, netns: NetnsPath, port: number): number {
+  return namespaces.inside(netns, () => {
+    const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM, libc.IPPROTO_UDP);
+    try {
+      libc.setSocketOption(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, WHOLE);
+      libc.bind(fd, socketAddress(ANY_IPV4, port));
+      return fd;
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
+  });
+}
+
 /** A datagram socket of a namespace on a port of the kernel's choice, for asking from there. @throws KernelError */
 export function datagramInside(namespaces: NetnsSwitch, netns: NetnsPath, family: Family): number {
   return namespaces.inside(netns, () => {

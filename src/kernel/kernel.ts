@@ -3,7 +3,9 @@ import type { Protocol } from '../model/port.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { EchoOutcome } from './echo.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
+import type { ForeignRule } from './foreign-rules.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -29,6 +31,8 @@ export interface Kernel {
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
+  /** MTU of the interface that has the address; undefined when none has. */
+  mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
   /** Counters of all links of this namespace by name. One dump. @throws KernelError */
@@ -37,6 +41,8 @@ export interface Kernel {
   publishedConnections(): ReadonlyMap<string, number>;
   /** The interfaces with default routes. Costs a listing. @throws KernelError */
   uplinks(): readonly TopologyUplink[];
+  /** Rules of others that drop or reject. Costs a listing. */
+  foreignRules(): readonly ForeignRule[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
@@ -56,6 +62,10 @@ export interface Kernel {
   bindInside(netns: NetnsPath, address: Ipv4, port: number): { readonly udp: number; readonly tcp: number };
   /** A datagram socket of a namespace, for asking from there; the caller owns it. @throws KernelError */
   datagramInside(netns: NetnsPath, family: Family): number;
+  /** An IPv4 datagram socket of a namespace whose packets are never cut in pieces; 0 is a port of the kernel's choice. */
+  wholeDatagramsInside(netns: NetnsPath, port: number): number;
+  /** Whether a host answers an ICMP echo. @throws KernelError EADDRNOTAVAIL when `from` is no address of this host */
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome>;
   /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
   announce(inner: InnerInterface): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */

@@ -8,6 +8,7 @@ const library = koffi.load('libc.so.6');
 const native = {
   socket: library.func('int socket(int, int, int)'),
   bind: library.func('int bind(int, const void *, uint32_t)'),
+  connect: library.func('int connect(int, const void *, uint32_t)'),
   listen: library.func('int listen(int, int)'),
   send: library.func('int64_t send(int, const void *, size_t, int)'),
   recv: library.func('int64_t recv(int, void *, size_t, int)'),
@@ -27,11 +28,13 @@ export const AF_NETLINK = 16;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const IPPROTO_IP = 0;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
+export const IP_MTU_DISCOVER = 10;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_RCVTIMEO = 20;
@@ -93,6 +96,11 @@ export function socket(family: number, type: number, protocol: number): number {
 /** @throws KernelError, EADDRINUSE among others */
 export function bind(fd: number, address: Uint8Array): void {
   checked(native.bind(fd, address, address.length), 'bind');
+}
+
+/** Of a socket without connections: where it sends to, and whom it hears. @throws KernelError */
+export function connect(fd: number, address: Uint8Array): void {
+  checked(native.connect(fd, address, address.length), 'connect');
 }
 
 /** @throws KernelError, EADDRINUSE among others */

@@ -5,12 +5,14 @@ import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { type EchoOutcome, echo } from './echo.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
+import { type ForeignRule, foreignRules } from './foreign-rules.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
-import { bindInside, datagramInside } from './inside-sockets.ts';
+import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -104,6 +106,12 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  mtuAt(address: Ip): number | undefined {
+    const { routes } = this.#parts;
+    const holder = routes.addresses().find((each) => each.address === address);
+    return routes.links().find(({ index }) => index === holder?.link)?.mtu;
+  }
+
   foreignChains(): readonly ForeignChain[] {
     return foreignChains(this.#nft);
   }
@@ -118,6 +126,10 @@ export class LinuxKernel implements Kernel {
 
   uplinks(): readonly TopologyUplink[] {
     return uplinks(this.#parts.routes);
+  }
+
+  foreignRules(): readonly ForeignRule[] {
+    return foreignRules(this.#nft);
   }
 
   host(): HostFacts {
@@ -148,6 +160,14 @@ export class LinuxKernel implements Kernel {
 
   datagramInside(netns: NetnsPath, family: Family): number {
     return datagramInside(this.#parts.namespaces, netns, family);
+  }
+
+  wholeDatagramsInside(netns: NetnsPath, port: number): number {
+    return wholeDatagramsInside(this.#parts.namespaces, netns, port);
+  }
+
+  echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome> {
+    return echo(to, from, milliseconds);
   }
 
   announce(inner: InnerInterface): void {

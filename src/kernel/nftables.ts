@@ -5,6 +5,7 @@ import { setCloseOnExec, withoutSignals } from './libc.ts';
 
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
 const NFT_CTX_OUTPUT_STATELESS = 1 << 2;
+const NFT_CTX_OUTPUT_HANDLE = 1 << 3;
 const NFT_CTX_OUTPUT_TERSE = 1 << 11;
 
 /** libnftables' words for a kernel error, with its errno. */
@@ -85,6 +86,11 @@ export class Nftables {
   /** In nft's language, without elements and counters. */
   text(command: string): string {
     return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE);
+  }
+
+  /** The same, each object with the handle that names it in a command. */
+  textWithHandles(command: string): string {
+    return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE | NFT_CTX_OUTPUT_HANDLE);
   }
 
   close(): void {

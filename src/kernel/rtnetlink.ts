@@ -83,6 +83,7 @@ export const IFLA = {
   VXLAN_LEARNING: 7,
   VXLAN_PROXY: 11,
   VXLAN_PORT: 15,
+  VXLAN_LOCAL6: 17,
 } as const;
 const IFLA_STATS_LINK_64 = 1;
 const IFA_ADDRESS = 1;
@@ -450,7 +451,7 @@ export function parseLink(answer: NetlinkMessage): Link {
   const kind = string(info.get(IFLA.INFO_KIND));
   const hasData = kind === 'macvlan' || kind === 'vxlan';
   const data = parseAttributes((hasData ? info.get(IFLA.INFO_DATA) : undefined) ?? Buffer.alloc(0));
-  const local = data.get(IFLA.VXLAN_LOCAL);
+  const local = data.get(IFLA.VXLAN_LOCAL) ?? data.get(IFLA.VXLAN_LOCAL6);
   const address = attributes.get(IFLA.ADDRESS);
   return {
     index: answer.payload.readInt32LE(4),

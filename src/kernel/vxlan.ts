@@ -1,4 +1,4 @@
-import { ipBytes } from '../model/address.ts';
+import { familyOf, ipBytes } from '../model/address.ts';
 import type { FdbResource, NeighbourResource, VxlanResource } from '../plan/resource.ts';
 import { deleteLink, MARK, setIpv6, unlessGone } from './link.ts';
 import { attribute, mac, nested, text, u8, u16be, u32 } from './netlink.ts';
@@ -20,7 +20,10 @@ export function createVxlan(routes: RouteSocket, vxlan: VxlanResource): void {
       nested(
         IFLA.INFO_DATA,
         attribute(IFLA.VXLAN_ID, u32(vxlan.vni)),
-        attribute(IFLA.VXLAN_LOCAL, ipBytes(vxlan.local)),
+        attribute(
+          familyOf(vxlan.local) === 'ipv4' ? IFLA.VXLAN_LOCAL : IFLA.VXLAN_LOCAL6,
+          ipBytes(vxlan.local),
+        ),
         attribute(IFLA.VXLAN_PORT, u16be(vxlan.port)),
         attribute(IFLA.VXLAN_LEARNING, u8(0)),
         attribute(IFLA.VXLAN_PROXY, u8(1)),

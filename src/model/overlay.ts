@@ -50,6 +50,10 @@ export interface ClusterReport {
   readonly state: 'connecting' | 'connected' | 'away' | 'closed';
   /** Unix milliseconds of the last change of `state`. */
   readonly since: number;
+  /** Why the store is not reached. */
+  readonly fault?: string;
+  /** How long the store took to answer just now, in milliseconds; absent when it did not. */
+  readonly answered?: number;
   /** Changes of this host that the store does not have yet. */
   readonly waiting: number;
   readonly nodes: readonly {
@@ -57,6 +61,8 @@ export interface ClusterReport {
     readonly name: string;
     readonly address: string;
     readonly own: boolean;
+    /** It renews its lease; `unknown` while the store is away. */
+    readonly state: 'alive' | 'away' | 'unknown';
   }[];
   readonly networks: readonly {
     readonly name: string;

@@ -20,6 +20,12 @@ export class BlockPool implements Pick<AddressPool, 'allocate' | 'take' | 'keep'
     this.#pools.push({ block, pool: new AddressPool(block, undefined, reserved, 'all') });
   }
 
+  /** It is another host's now. */
+  remove(block: Prefix): void {
+    const index = this.#pools.findIndex(({ block: known }) => known.address === block.address);
+    if (index >= 0) this.#pools.splice(index, 1);
+  }
+
   hasFree(): boolean {
     const address = this.allocate();
     if (address !== undefined) this.release(address);

@@ -82,3 +82,26 @@ test('from any state to any other, the changes lead exactly there', () => {
     }
   }
 });
+
+test('a tunnel that is replaced has its entries made again, since they go with it', () => {
+  const vxlan = {
+    kind: 'vxlan',
+    ifName: 'vx0' as IfName,
+    bridge: 'br0' as IfName,
+    vni: 4096,
+    local: '192.0.2.1' as Ipv4,
+    port: 4789,
+    mtu: 1450,
+  } as const;
+  const mac = '02:00:00:00:00:03' as Mac;
+  const fdb: Resource = { kind: 'fdb', vxlan: vxlan.ifName, mac, host: '192.0.2.2' as Ipv4 };
+  const neighbour: Resource = { kind: 'neighbour', vxlan: vxlan.ifName, address: '10.0.0.3' as Ipv4, mac };
+  const before: Resource[] = [vxlan, fdb, neighbour];
+  const after: Resource[] = [
+    { ...vxlan, local: '192.0.2.7' as Ipv4 },
+    { ...fdb, host: '192.0.2.3' as Ipv4 },
+    neighbour,
+  ];
+  assert.deepEqual(kinds(diff(after, before)), ['replace vxlan', 'create fdb', 'create neighbour']);
+  assert.deepEqual(diff(before, before), []);
+});

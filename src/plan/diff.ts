@@ -42,16 +42,25 @@ export function diff(wanted: readonly Resource[], observed: readonly Resource[])
   const there = new Map(observed.map((resource) => [resourceKey(resource), resource]));
   const removals = new Map(there);
   const additions: Change[] = [];
+  const renewed = new Set<string>();
   for (const resource of wanted) {
     const key = resourceKey(resource);
     const before = there.get(key);
     removals.delete(key);
     if (before === undefined) additions.push({ op: 'create', resource });
-    else if (!same(resource, before)) additions.push({ op: 'replace', before, resource });
+    else if (!same(resource, before)) {
+      additions.push({ op: 'replace', before, resource });
+      if (resource.kind === 'vxlan') renewed.add(resource.ifName);
+    }
   }
+  // A tunnel is replaced by another, and its entries go with it.
+  const lost = (resource: Resource): boolean =>
+    (resource.kind === 'fdb' || resource.kind === 'neighbour') && renewed.has(resource.vxlan);
+  const kept = additions.filter(({ resource }) => !lost(resource));
+  const again = renewed.size === 0 ? [] : wanted.filter(lost);
   return [
     ...deletions([...removals.values()]),
-    ...additions.toSorted((a, b) => rank(a.resource) - rank(b.resource)),
+    ...[...kept, ...creations(again)].toSorted((a, b) => rank(a.resource) - rank(b.resource)),
   ];
 }
 

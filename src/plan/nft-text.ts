@@ -96,6 +96,7 @@ function verdictText({ verdict }: Rule, family: TableFamily): string {
     case 'accept':
     case 'drop':
     case 'masquerade':
+    case 'notrack':
       return verdict.kind;
     case 'jump':
       return `jump ${verdict.chain}`;

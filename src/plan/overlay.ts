@@ -2,6 +2,7 @@ import { type Ip, parseMac } from '../model/address.ts';
 import type { OverlayNetwork } from '../model/network.ts';
 import type { RemoteEndpoint } from '../model/overlay.ts';
 import type { Resource } from './resource.ts';
+import type { TableFamily } from './rule.ts';
 
 /** Of this host, for every overlay network. */
 export interface OverlayFacts {
@@ -9,6 +10,8 @@ export interface OverlayFacts {
   readonly address: Ip;
   /** Of the uplink. */
   readonly uplinkMtu: number;
+  /** Tables the engine may have. */
+  readonly tables: ReadonlySet<TableFamily>;
 }
 
 /** A container of another host, and where that is. */
@@ -37,6 +40,17 @@ export function planOverlay(network: OverlayNetwork, facts: OverlayFacts): reado
   return [
     { kind: 'bridge', ifName: bridge, mac, mtu, addresses: [], ipv6: false, routeLocalnet: false },
     { kind: 'vxlan', ifName: vxlan, bridge, vni, local: facts.address, port: VXLAN_PORT, mtu },
+    ...(['ip', 'ip6'] as const)
+      .filter((table) => facts.tables.has(table))
+      .flatMap((table) => planBridging(table, JSON.stringify(bridge))),
+  ];
+}
+
+/** From the bridge to the bridge: let through without being tracked. */
+function planBridging(table: TableFamily, bridge: string): readonly Resource[] {
+  return [
+    { kind: 'element', table, set: 'overlays', key: bridge },
+    { kind: 'element', table, set: 'icc', key: `${bridge} . ${bridge}` },
   ];
 }
 

@@ -39,6 +39,8 @@ export type Verdict =
   | { readonly kind: 'accept' }
   | { readonly kind: 'drop' }
   | { readonly kind: 'masquerade' }
+  /** Connection tracking passes it over, and with it all NAT; the next rule goes on. */
+  | { readonly kind: 'notrack' }
   | { readonly kind: 'jump'; readonly chain: string }
   /** To where the map leads; a key that is not in it goes on with the next rule. `to`: what the map's data are. */
   | {
@@ -77,6 +79,7 @@ export type SetName =
   | 'pub_addr'
   | 'bridges'
   | 'icc'
+  | 'overlays'
   | 'internal'
   | 'home'
   | 'endpoints'

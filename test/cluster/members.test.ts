@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CACHE } from '../e2e/engine-under-test.ts';
+import { makeCertificates } from './certificates.ts';
 import { answering, begin, Etcd, endpoint, member, spec, until } from './store.ts';
 
 test('one of three members is away, whichever it is: everything goes on', async (t) => {
@@ -32,33 +33,7 @@ test('TLS: with the right certificates it works; a wrong one, and none, are refu
   const certificates = new Etcd();
   const { directory } = certificates;
   t.after(() => certificates.remove());
-  const file = (name: string): string => join(directory, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-  for (const ca of ['ca', 'other']) {
-    openssl(
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-      ...['-subj', `/CN=${ca}`, '-keyout', file(`${ca}.key`), '-out', file(`${ca}.pem`)],
-    );
-  }
-  writeFileSync(file('san'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-  openssl(
-    ...['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=gangway'],
-    ...['-keyout', file('one.key'), '-out', file('one.csr')],
-  );
-  openssl(
-    ...[
-      'x509',
-      '-req',
-      '-in',
-      file('one.csr'),
-      '-CA',
-      file('ca.pem'),
-      '-CAkey',
-      file('ca.key'),
-      '-CAcreateserial',
-    ],
-    ...['-days', '2', '-extfile', file('san'), '-out', file('one.pem')],
-  );
+  const file = makeCertificates(directory);
   const etcd = new Etcd({ tls: { ca: file('ca.pem'), cert: file('one.pem'), key: file('one.key') } });
   t.after(() => etcd.remove());
   await etcd.start();

@@ -119,17 +119,23 @@ export async function answering(client: ClusterStore, milliseconds = 30_000): Pr
 }
 
 /** A host of the cluster without a kernel. */
-export function member(etcd: Etcd, number: number, local = new Store(':memory:')): Cluster {
+export function member(
+  etcd: Etcd,
+  number: number,
+  local = new Store(':memory:'),
+  forgetAfterMs?: number,
+): Cluster {
   return new Cluster({
     remote: etcd.client(),
     local,
     node: { id: `node-${number}`, name: `host${number}`, address: `192.0.2.${number % 250}` as Ip },
     log,
+    ...(forgetAfterMs !== undefined && { forgetAfterMs }),
   });
 }
 
 export function begin(cluster: Cluster, listener: Partial<ClusterListener> = {}): Promise<void> {
-  cluster.start({ networkCame() {}, networkWent() {}, remotesChanged() {}, ...listener });
+  cluster.start({ networkCame() {}, networkWent() {}, remotesChanged() {}, blockLost() {}, ...listener });
   return until(() => cluster.status().state === 'connected');
 }
 

@@ -5,32 +5,59 @@ import { CACHE } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { background, must, run, until } from './process.ts';
 
-/** RFC 6598: nobody's on a test machine. */
-const UNDERLAY = '100.64.0';
-const STORE = `${UNDERLAY}.254`;
+/** RFC 6598 and RFC 4193: nobody's on a test machine. */
+const UNDERLAYS = {
+  ipv4: { prefix: '100.64.0.', length: 24 },
+  ipv6: { prefix: 'fd64::', length: 64 },
+} as const;
+/** The first member of etcd; the others below it. */
+const FIRST_MEMBER = 254;
+
+export interface ClusterOptions {
+  /** Of etcd; one unless told. */
+  readonly members?: number;
+  /** What the hosts reach each other and etcd by; IPv4 unless told. */
+  readonly underlay?: keyof typeof UNDERLAYS;
+}
 
 /** Hosts joined by an underlay, each a machine of its own with its own daemon, and a real etcd beside them. */
 export class Cluster implements AsyncDisposable {
   readonly hosts: Machine[] = [];
   readonly #underlay: ChildProcess;
   readonly #directory: string;
-  #etcd: ChildProcess | undefined;
+  readonly #addresses: (typeof UNDERLAYS)[keyof typeof UNDERLAYS];
+  readonly #members: readonly string[];
+  readonly #etcd: (ChildProcess | undefined)[] = [];
 
-  private constructor(underlay: ChildProcess, directory: string) {
+  private constructor(
+    underlay: ChildProcess,
+    directory: string,
+    members: readonly string[],
+    addresses: (typeof UNDERLAYS)[keyof typeof UNDERLAYS],
+  ) {
+    this.#addresses = addresses;
     this.#underlay = underlay;
     this.#directory = directory;
+    this.#members = members;
   }
 
-  static async start(count: number, directory: string): Promise<Cluster> {
+  static async start(count: number, directory: string, options: ClusterOptions = {}): Promise<Cluster> {
+    const addresses = UNDERLAYS[options.underlay ?? 'ipv4'];
+    const members = Array.from(
+      { length: options.members ?? 1 },
+      (_, i) => `${addresses.prefix}${FIRST_MEMBER - i}`,
+    );
+    const wires = members.map((member) => `ip addr add ${member}/${addresses.length} dev under0 nodad`);
     const underlay = await background(
       [
         ...['unshare', '-n', 'sh', '-euc'],
-        `ip link set lo up; ip link add under0 type bridge; ip addr add ${STORE}/24 dev under0
+        `ip link set lo up; ip link add under0 type bridge
+         ${wires.join('\n')}
          ip link set under0 up; echo READY; exec sleep infinity`,
       ],
       'READY',
     );
-    const cluster = new Cluster(underlay, directory);
+    const cluster = new Cluster(underlay, directory, members, addresses);
     try {
       await cluster.startStore();
       for (let i = 1; i <= count; i++) await cluster.#addHost(i);
@@ -41,43 +68,48 @@ export class Cluster implements AsyncDisposable {
     return cluster;
   }
 
-  /** The address other hosts reach it by. */
-  address(host: number): string {
-    return `${UNDERLAY}.${host + 1}`;
+  get storeUrl(): string {
+    return `etcd://${this.#members.map((member) => `${bracketed(member)}:2379`).join()}`;
   }
 
-  async startStore(): Promise<void> {
-    const url = `http://${STORE}:2379`;
-    const peer = `http://${STORE}:2380`;
-    this.#etcd = await background(
-      this.#inUnderlay([
-        ...['sh', '-c', 'echo STARTING; exec "$@" 2>/dev/null', 'sh', join(CACHE, 'etcd')],
-        ...[
-          '--data-dir',
-          join(this.#directory, 'etcd'),
-          '--listen-client-urls',
-          url,
-          '--advertise-client-urls',
-          url,
-        ],
-        ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-        ...['--initial-cluster', `default=${peer}`],
-      ]),
-      'STARTING',
-    );
+  /** The address other hosts reach it by. */
+  address(host: number): string {
+    return `${this.#addresses.prefix}${host + 1}`;
+  }
+
+  /** One member of etcd, or all. */
+  async startStore(only?: number): Promise<void> {
+    for (const [i, address] of this.#members.entries()) {
+      if (this.#etcd[i] !== undefined || (only !== undefined && only !== i)) continue;
+      const [url, peer] = [`http://${bracketed(address)}:2379`, `http://${bracketed(address)}:2380`];
+      this.#etcd[i] = await background(
+        this.#inUnderlay([
+          ...['sh', '-c', 'echo STARTING; exec "$@" 2>/dev/null', 'sh', join(CACHE, 'etcd')],
+          ...['--name', `m${i}`, '--data-dir', join(this.#directory, 'etcd', String(i))],
+          ...['--listen-client-urls', url, '--advertise-client-urls', url],
+          ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+          ...[
+            '--initial-cluster',
+            this.#members.map((each, n) => `m${n}=http://${bracketed(each)}:2380`).join(),
+          ],
+        ]),
+        'STARTING',
+      );
+    }
     await until('etcd to answer', async () =>
       (await this.store('endpoint', 'health')).status === 0 ? true : undefined,
     );
   }
 
-  async stopStore(): Promise<void> {
-    const child = this.#etcd;
-    if (child === undefined) return;
-    this.#etcd = undefined;
-    child.kill('SIGKILL');
-    await until('etcd to end', () =>
-      child.exitCode !== null || child.signalCode !== null ? true : undefined,
-    );
+  async stopStore(only?: number): Promise<void> {
+    for (const [i, child] of this.#etcd.entries()) {
+      if (child === undefined || (only !== undefined && only !== i)) continue;
+      this.#etcd[i] = undefined;
+      child.kill('SIGKILL');
+      await until('etcd to end', () =>
+        child.exitCode !== null || child.signalCode !== null ? true : undefined,
+      );
+    }
   }
 
   /** etcdctl. */
@@ -86,7 +118,7 @@ export class Cluster implements AsyncDisposable {
       'env',
       'ETCDCTL_API=3',
       join(CACHE, 'etcdctl'),
-      `--endpoints=http://${STORE}:2379`,
+      `--endpoints=${this.#members.map((member) => `http://${bracketed(member)}:2379`).join()}`,
       ...args,
     ];
     return run(this.#inUnderlay(command));
@@ -95,6 +127,11 @@ export class Cluster implements AsyncDisposable {
   /** Cuts a host off the others and the store, or joins it again. */
   async link(host: number, state: 'up' | 'down'): Promise<void> {
     await must(this.#inUnderlay(['ip', 'link', 'set', `host${host + 1}`, state]));
+  }
+
+  /** A command on the wire between the hosts; `hostN` is the port of the N-th. */
+  onUnderlay(...command: string[]): Promise<string> {
+    return must(this.#inUnderlay(command));
   }
 
   async close(): Promise<void> {
@@ -117,11 +154,11 @@ export class Cluster implements AsyncDisposable {
   async #addHost(number: number): Promise<void> {
     this.hosts.push(
       await Machine.start({
-        flags: ['--cluster-store', `etcd://${STORE}:2379`, '--cluster-advertise', 'cl0'],
+        flags: ['--cluster-store', this.storeUrl, '--cluster-advertise', 'cl0'],
         prepare: async (machine) => {
           const wire = `
             ip link add cl0 type veth peer name host${number} netns ${this.#underlay.pid}
-            ip addr add ${UNDERLAY}.${number}/24 dev cl0
+            ip addr add ${this.address(number - 1)}/${this.#addresses.length} dev cl0 nodad
             ip link set cl0 up`;
           await must(machine.inMachine(['sh', '-euc', wire]));
           await must(this.#inUnderlay(['ip', 'link', 'set', `host${number}`, 'master', 'under0', 'up']));
@@ -130,3 +167,5 @@ export class Cluster implements AsyncDisposable {
     );
   }
 }
+
+const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);

@@ -3,8 +3,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { CACHE, CHECKOUT, daemonCommand, MACHINES } from './engine-under-test.ts';
-import { Machine } from './machine.ts';
+import { CACHE, CHECKOUT, MACHINES } from './engine-under-test.ts';
+import type { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
 
@@ -33,6 +33,10 @@ const address = (machine: Machine, name: string): Promise<string> =>
   machine.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', name);
 const ask = async (machine: Machine, name: string, to: string, port = 80): Promise<string> =>
   (await machine.ask(await machine.containerPid(name), [{ protocol: 'tcp', address: to, port }])).join();
+
+/** Of the networks that containers are on. */
+const forwardings = async (machine: Machine): Promise<string> =>
+  (await machine.host(['sh', '-c', 'bridge fdb | grep -v vx-health'])).stdout;
 
 async function start(machine: Machine, name: string, ...options: string[]): Promise<void> {
   await machine.dockerOk(
@@ -84,6 +88,27 @@ test('containers on three hosts reach each other by address, in both directions'
   }
 });
 
+test('docker network inspect tells its hosts, on each of them; and where nobody is on it, nobody', async () => {
+  await everywhere('three peers', async (machine) => {
+    const peers = await machine.dockerOk(
+      'network',
+      'inspect',
+      '-f',
+      '{{range .Peers}}{{.IP}} {{end}}',
+      'lamp',
+    );
+    return peers.trim().split(' ').toSorted().join() === [0, 1, 2].map((n) => cluster.address(n)).join();
+  });
+  await one.dockerOk('network', 'create', '-d', 'overlay', 'empty');
+  await everywhere('the empty one', async (machine) => (await networks(machine)).includes('empty'));
+  assert.equal(await two.dockerOk('network', 'inspect', '-f', '{{json .Peers}}', 'empty'), '[]');
+  await two.dockerOk('network', 'prune', '-f');
+  await everywhere(
+    'only the unused to be pruned',
+    async (machine) => (await networks(machine)) === 'lamp global',
+  );
+});
+
 test('and by name', async () => {
   for (const name of ['web1', 'web2', 'web3']) {
     const found = await one.dockerOk('exec', 'web1', 'nslookup', '-type=A', name);
@@ -102,6 +127,19 @@ test('large transfers arrive whole: the MTU leaves room for the tunnel', async (
   const client = `let n = 0; require('node:net').connect(9000, '${await address(two, 'web2')}')
     .on('data', (d) => { n += d.length; }).on('close', () => console.log(n))`;
   assert.equal(await must([...(await inside(one, 'web1')), client]), '20000000');
+});
+
+test('the MTU follows that of the interface the tunnels go by', async () => {
+  const mtu = (): Promise<string> => two.dockerOk('exec', 'web2', 'cat', '/sys/class/net/eth0/mtu');
+  for (const [uplink, inside] of [
+    ['1400', '1350'],
+    ['1500', '1450'],
+  ] as const) {
+    await two.host(['ip', 'link', 'set', 'cl0', 'mtu', uplink]);
+    await until('the MTU to follow', async () => ((await mtu()) === inside ? true : undefined));
+    const links = await two.host(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
+    assert.ok(links.stdout.includes(`mtu ${inside}`), links.stdout);
+  }
 });
 
 test('the outside is reached through the own host, and a published port answers there', async () => {
@@ -146,10 +184,10 @@ test('a container that is gone is gone from names and tables of all hosts; its t
   await until('the name to go', async () =>
     (await one.docker('exec', 'web1', 'nslookup', '-type=A', 'web2')).status !== 0 ? true : undefined,
   );
-  const links = await two.host(['ip', '-o', 'link', 'show', 'type', 'vxlan']);
-  assert.equal(links.stdout, '');
-  const entries = await one.host(['bridge', 'fdb']);
-  assert.ok(!entries.stdout.includes(`dst ${cluster.address(1)}`), entries.stdout);
+  const links = await two.host(['ip', '-br', 'link', 'show', 'type', 'vxlan']);
+  assert.match(links.stdout, /^vx-health .*\n$/);
+  const entries = await forwardings(one);
+  assert.ok(!entries.includes(`dst ${cluster.address(1)}`), entries);
 });
 
 test('the daemon may die: traffic goes on, and it finds all again', async () => {
@@ -235,8 +273,8 @@ test('a host dies: its containers leave the names after its lease, and come back
       (await one.docker('exec', 'web1', 'nslookup', '-type=A', 'web3')).status !== 0 ? true : undefined,
     30,
   );
-  const entries = await one.host(['bridge', 'fdb']);
-  assert.ok(entries.stdout.includes(`dst ${cluster.address(2)}`), 'a lease is no sign for the data path');
+  const entries = await forwardings(one);
+  assert.ok(entries.includes(`dst ${cluster.address(2)}`), 'a lease is no sign for the data path');
   await cluster.link(2, 'up');
   assert.match(await ask(one, 'web1', to), /^web3 /);
   await until(
@@ -274,34 +312,4 @@ test('the store goes away: traffic, names and local starts go on, cluster change
     (await three.docker('exec', 'web3', 'nslookup', '-type=A', 'local')).status === 0 ? true : undefined,
   );
   assert.match(await ask(three, 'web3', await address(one, 'local')), /^local /);
-});
-
-test('without a store the missing option is named; a wrong one is refused at the start', async () => {
-  await using alone = await Machine.start({ registry: false });
-  const refused = await alone.docker('network', 'create', '-d', 'overlay', 'lamp');
-  assert.match(
-    refused.stderr,
-    /start gangwayd with --cluster-store etcd:\/\/HOST:2379 and --cluster-advertise/,
-  );
-  await alone.stopDaemon();
-  const start = async (...flags: string[]): Promise<string> => {
-    const result = await alone.host(daemonCommand(alone.directory, flags), { timeout: 20 });
-    assert.notEqual(result.status, 0);
-    return result.stdout + result.stderr;
-  };
-  const store = ['--cluster-store', 'etcd://127.0.0.1:2379'];
-  assert.match(await start(...store), /--cluster-store needs --cluster-advertise/);
-  assert.match(
-    await start('--cluster-store', 'consul://127.0.0.1', '--cluster-advertise', 'up0'),
-    /should be etcd:/,
-  );
-  assert.match(await start(...store, '--cluster-advertise', 'eth77'), /there is no such interface/);
-  assert.match(await start(...store, '--cluster-advertise', '203.0.113.7'), /this host has no such address/);
-  await alone.host(['ip', 'link', 'add', 'bare0', 'type', 'bridge']);
-  assert.match(await start(...store, '--cluster-advertise', 'bare0'), /the interface has no IPv4 address/);
-  await alone.host(['ip', 'link', 'delete', 'bare0']);
-  assert.match(
-    await start(...store, '--cluster-advertise', 'up0', '--cluster-store-opt', 'kv.cacertfile=/nowhere'),
-    /kv\.cacertfile: ENOENT/,
-  );
 });

@@ -63,7 +63,11 @@ export class ContainerConnections {
       if (container.networks[network.name] === undefined) {
         throw system(`container ${id} is not connected to network ${network.name}`);
       }
-      if (isRunning(container)) this.#lifecycle.network.detach(container, network);
+      // One that the cluster took off the network has no endpoint any more.
+      const { endpoints } = this.endpointsOf(id);
+      if (isRunning(container) && endpoints.some(({ networkId }) => networkId === network.id)) {
+        this.#lifecycle.network.detach(container, network);
+      }
       const { [network.name]: _gone, ...networks } = container.networks;
       containers.update(id, { networks });
     });

@@ -58,6 +58,11 @@ export class AddressBook {
     if (pool instanceof BlockPool) pool.add(block);
   }
 
+  removeBlock(networkId: string, block: Prefix): void {
+    const pool = this.#pools.get(networkId)?.[familyOf(block.address)];
+    if (pool instanceof BlockPool) pool.remove(block);
+  }
+
   /** Whether the next address can be given without asking the cluster. */
   hasFree(networkId: string): boolean {
     const pool = this.#pools.get(networkId)?.ipv4;

@@ -69,21 +69,14 @@ export class ClusterNetworks {
     }
   }
 
-  /** Those with a lease, this one, and those that have endpoints here still. */
+  /** Every host that was not forgotten; none without a store. */
   hosts(): readonly ClusterHost[] {
     const cluster = this.#cluster;
     if (cluster === undefined) return [];
-    const found = new Map<string, ClusterHost>();
-    for (const node of [cluster.node, ...cluster.status().nodes]) {
-      found.set(node.id, { ...node, own: node.id === cluster.node.id, alive: true });
-    }
-    for (const { nodeId } of this.remotes()) {
-      const address = cluster.address(nodeId);
-      if (found.has(nodeId) || address === undefined) continue;
-      const alive = cluster.isAlive(nodeId);
-      found.set(nodeId, { id: nodeId, name: nodeId.slice(0, 12), address, own: false, alive });
-    }
-    return [...found.values()];
+    return [
+      { ...cluster.node, own: true, alive: true },
+      ...cluster.others().map((node) => ({ ...node, own: false, alive: cluster.isAlive(node.id) })),
+    ];
   }
 
   /** Endpoints of other hosts. */
@@ -92,17 +85,41 @@ export class ClusterNetworks {
     return cluster?.networks().flatMap(({ id }) => cluster.remotes(id)) ?? [];
   }
 
-  /** @throws EngineError UNAVAILABLE without a store */
-  report(): ClusterReport {
+  /** Hosts with a container on the network; what this host knows, while the store is away. */
+  async peers(network: OverlayNetwork): Promise<readonly ClusterNode[]> {
     const cluster = this.#cluster;
-    if (cluster === undefined) throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
-    const { state, since, waiting, nodes } = cluster.status();
+    if (cluster === undefined) return [];
+    const here = this.#table.allEndpoints().some(({ networkId }) => networkId === network.id);
+    const peers = await cluster.peers(network.id).catch(() => []);
+    const others = peers.filter(({ id }) => id !== cluster.node.id);
+    return here ? [cluster.node, ...others] : others;
+  }
+
+  /** Gives up what a host that does not come back has. @throws EngineError NOT_FOUND, CONFLICT, UNAVAILABLE */
+  async forget(host: string): Promise<void> {
+    await this.#member().forget(host);
+  }
+
+  /** @throws EngineError UNAVAILABLE without a store */
+  async report(): Promise<ClusterReport> {
+    const cluster = this.#member();
+    const answered = await cluster.answerTime().catch(() => undefined);
+    const { state, since, waiting, fault } = cluster.status();
+    const stateOf = (id: string) => {
+      if (state !== 'connected') return 'unknown';
+      return cluster.isAlive(id) ? 'alive' : 'away';
+    };
     const endpoints = this.#table.allEndpoints();
     return {
       state,
       since,
+      ...(fault !== undefined && { fault }),
+      ...(answered !== undefined && { answered }),
       waiting,
-      nodes: nodes.map(({ id, name, address }) => ({ id, name, address, own: id === cluster.node.id })),
+      nodes: cluster.hosts().map(({ id, name, address }) => ({
+        ...{ id, name, address, own: id === cluster.node.id },
+        state: stateOf(id),
+      })),
       networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
         name,
         subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
@@ -112,5 +129,12 @@ export class ClusterNetworks {
         blocks: cluster.blocks.own(id).map(formatPrefix),
       })),
     };
+  }
+
+  /** @throws EngineError UNAVAILABLE */
+  #member(): Cluster {
+    if (this.#cluster === undefined)
+      throw unavailable('this host is in no cluster (gangwayd --cluster-store)');
+    return this.#cluster;
   }
 }

@@ -99,13 +99,18 @@ export class NetworkRegistry {
     return this.list().filter(isAddressed);
   }
 
-  /** Full id, then name, then id prefix. @throws EngineError NOT_FOUND, INVALID_PARAMETER for an ambiguous prefix */
+  /** Full id, then name, then id prefix. @throws EngineError NOT_FOUND, INVALID_PARAMETER for an ambiguous name or prefix */
   resolve(ref: string): Network {
     const byId = this.#networks.get(ref);
     if (byId !== undefined) return byId;
     const all = this.list();
-    const byName = all.find((network) => network.name === (ref === 'default' ? 'bridge' : ref));
-    if (byName !== undefined) return byName;
+    const name = ref === 'default' ? 'bridge' : ref;
+    const byName = all.filter((network) => network.name === name);
+    // One of this host alone, and one that another host made for all.
+    if (byName.length > 1) {
+      throw invalid(`network ${ref} is ambiguous (${byName.length} matches found on name)`);
+    }
+    if (byName[0] !== undefined) return byName[0];
     const found = /^[0-9a-f]+$/.test(ref) ? all.filter((network) => network.id.startsWith(ref)) : [];
     if (found.length > 1) {
       throw invalid(`network ${ref} is ambiguous (${found.length} matches found based on ID prefix)`);
@@ -195,6 +200,10 @@ export class NetworkRegistry {
 
   addBlock(networkId: string, block: Prefix): void {
     this.#addresses.addBlock(networkId, block);
+  }
+
+  removeBlock(networkId: string, block: Prefix): void {
+    this.#addresses.removeBlock(networkId, block);
   }
 
   hasFreeAddress(networkId: string): boolean {

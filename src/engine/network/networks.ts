@@ -14,7 +14,7 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { TableFamily } from '../../plan/rule.ts';
@@ -28,6 +28,7 @@ import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
 import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
+import { HealthTunnel } from './health-tunnel.ts';
 import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
@@ -35,6 +36,7 @@ import { Overlays } from './overlays.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 
 export interface NetworksOptions {
   readonly config: DaemonConfig;
@@ -51,6 +53,8 @@ export interface NetworksOptions {
  * plan into kernel resources, into the store, then into the kernel; when the kernel refuses, store and model are as before.
  */
 export class Networks implements Networking {
+  /** Of a host in a cluster. */
+  readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
   readonly #log: Logger;
   readonly #events: EventBus;
@@ -75,7 +79,8 @@ export class Networks implements Networking {
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
-    this.#facts = planFacts(config.network, kernel, cluster);
+    const tunnelEnd = cluster && new TunnelEnd(cluster.node.address, tablesOf(config.network), kernel);
+    this.#facts = planFacts(config.network, kernel, tunnelEnd);
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
@@ -95,15 +100,18 @@ export class Networks implements Networking {
     this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
       this.create(request),
     );
-    if (cluster !== undefined && this.#facts.overlay !== undefined) {
+    if (cluster !== undefined && tunnelEnd !== undefined) {
+      this.health = new HealthTunnel({ cluster, facts: tunnelEnd, kernel, log, execRoot: config.execRoot });
       this.#overlays = new Overlays({
         cluster,
-        facts: this.#facts.overlay,
+        facts: tunnelEnd,
         kernel,
         log,
         registry: this.#registry,
         table: this.#table,
         names: this.#names,
+        health: this.health,
+        evict: ({ containerId, networkId }) => this.detach(containerId, networkId),
       });
     }
     this.#reconciliation = new Reconciliation({
@@ -114,6 +122,7 @@ export class Networks implements Networking {
       registry: this.#registry,
       table: this.#table,
       overlays: this.#overlays,
+      tunnelEnd,
     });
   }
 
@@ -151,7 +160,7 @@ export class Networks implements Networking {
   }
 
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
-  clusterReport(): ClusterReport {
+  clusterReport(): Promise<ClusterReport> {
     return this.#cluster.report();
   }
 
@@ -168,6 +177,16 @@ export class Networks implements Networking {
   /** Containers of other hosts on overlay networks that this host has a part in. */
   remoteEndpoints(): readonly RemoteEndpoint[] {
     return this.#cluster.remotes();
+  }
+
+  /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
+  forgetHost(host: string): Promise<void> {
+    return this.#cluster.forget(host);
+  }
+
+  /** Hosts with a container on the network; undefined where that is no question. */
+  async peers(network: Network): Promise<readonly ClusterNode[] | undefined> {
+    return network.driver === 'overlay' ? this.#cluster.peers(network) : undefined;
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
@@ -337,20 +356,25 @@ export class Networks implements Networking {
   close(): void {
     this.#healer?.close();
     this.#stop();
+    this.health?.close();
     this.#names.closeAll();
   }
 }
 
-function planFacts(config: NetworkConfig, kernel: Kernel, cluster: Cluster | undefined): PlanFacts {
-  const { bridgeFirewall, uplinkMtu } = kernel.host();
-  const tables: readonly TableFamily[] = [
+/** Which the engine may have. */
+function tablesOf(config: NetworkConfig): ReadonlySet<TableFamily> {
+  return new Set([
     ...(config.iptables ? (['ip', 'bridge'] as const) : []),
     ...(config.ip6tables ? (['ip6'] as const) : []),
-  ];
+  ]);
+}
+
+function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
+  const { bridgeFirewall } = kernel.host();
   return {
-    tables: new Set(tables),
+    tables: tablesOf(config),
     bridgeFirewall,
-    ...(cluster && { overlay: { address: cluster.node.address, uplinkMtu } }),
+    ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };

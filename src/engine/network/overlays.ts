@@ -1,12 +1,14 @@
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
+import { contains, type Prefix } from '../../model/address.ts';
 import type { OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec } from '../../model/overlay.ts';
 import { creations, deletions, diff } from '../../plan/diff.ts';
 import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { ContainerNames } from './container-names.ts';
+import type { HealthTunnel } from './health-tunnel.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { SandboxTable } from './sandbox-table.ts';
 import { dnsNames, type EndpointRecord } from './settings.ts';
@@ -19,6 +21,9 @@ export interface OverlaysOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly names: ContainerNames;
+  readonly health: HealthTunnel;
+  /** Takes a container off the network. */
+  evict(endpoint: EndpointRecord): void;
 }
 
 /**
@@ -38,26 +43,30 @@ export class Overlays {
 
   /** After the kernel has what the model says. */
   start(): void {
-    const { cluster, table } = this.#options;
+    const { cluster, table, health } = this.#options;
     for (const network of this.#carried()) {
       cluster.join(network.id);
       this.#entries.set(network.id, this.#planRemotes(network));
       this.#remotesChanged(network.id);
     }
     for (const endpoint of table.allEndpoints()) this.publish(endpoint);
+    health.follow();
     cluster.start({
       networkCame: (spec) => this.#networkCame(spec),
       networkWent: (id) => this.#networkWent(id),
       remotesChanged: (id) => this.#remotesChanged(id),
+      nodesChanged: () => health.follow(),
+      blockLost: (id, block) => this.#blockLost(id, block),
     });
   }
 
   /** What has to be in the kernel for the overlay networks that have containers here. */
   planned(): readonly Resource[] {
-    return this.#carried().flatMap((network) => {
+    const carried = this.#carried().flatMap((network) => {
       this.#options.cluster.join(network.id);
       return [...planOverlay(network, this.#options.facts), ...this.#planRemotes(network)];
     });
+    return [...this.#options.health.planned(), ...carried];
   }
 
   /** Whether a link of that name is the bridge or the tunnel of a network that has containers here. */
@@ -66,7 +75,7 @@ export class Overlays {
       if (overlay.bridge === name) return 'bridge';
       if (overlay.vxlan === name) return 'port';
     }
-    return undefined;
+    return this.#options.health.wantedLink(name);
   }
 
   /** Before the first endpoint of ours. @throws KernelError */
@@ -137,12 +146,34 @@ export class Overlays {
   }
 
   #networkCame(spec: OverlaySpec): void {
-    this.#options.registry.putOverlay(spec);
+    const { registry, log } = this.#options;
+    if (registry.list().some(({ id, name }) => name === spec.name && id !== spec.id)) {
+      log.warn(
+        { network: spec.name },
+        'an overlay network has the name of a network of this host: use their ids',
+      );
+    }
+    registry.putOverlay(spec);
   }
 
   #networkWent(id: string): void {
     this.#options.cluster.blocks.forget(id);
     this.#options.registry.dropOverlay(id);
+  }
+
+  /** Two hosts gave the same addresses, while this one was away for so long that it was forgotten: the other keeps them. */
+  #blockLost(networkId: string, block: Prefix): void {
+    const { table, registry, evict, log } = this.#options;
+    for (const endpoint of table.allEndpoints()) {
+      const address = endpoint.ipv4?.address;
+      if (endpoint.networkId !== networkId || address === undefined || !contains(block, address)) continue;
+      log.error(
+        { container: endpoint.containerName, network: registry.get(networkId)?.name, address },
+        'the address was given to another host after the cluster had forgotten this one: the container is taken off the network, connect it again',
+      );
+      evict(endpoint);
+    }
+    registry.removeBlock(networkId, block);
   }
 
   /** The data path first, then the names: who is found can be reached. */

@@ -9,6 +9,7 @@ import type { Patient } from './healer.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { Overlays } from './overlays.ts';
 import type { SandboxTable } from './sandbox-table.ts';
+import type { TunnelEnd } from './tunnel-end.ts';
 
 export interface ReconciliationOptions {
   readonly kernel: Kernel;
@@ -18,6 +19,7 @@ export interface ReconciliationOptions {
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
   readonly overlays: Overlays | undefined;
+  readonly tunnelEnd: TunnelEnd | undefined;
 }
 
 /** Makes the kernel what the model says: at the start, and whenever somebody changed it. What is right already stays. */
@@ -53,7 +55,9 @@ export class Reconciliation implements Patient {
   }
 
   followUplink(): void {
-    if (this.#options.registry.followUplink()) this.#putRight('the MTU follows the uplink');
+    const { registry, tunnelEnd } = this.#options;
+    const changed = [registry.followUplink(), tunnelEnd?.follow() ?? false];
+    if (changed.includes(true)) this.#putRight('the MTU follows the uplink');
   }
 
   wantedLink(name: string): 'bridge' | 'port' | undefined {

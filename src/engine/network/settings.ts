@@ -9,6 +9,7 @@ import {
   type Network,
   type Sandbox,
 } from '../../model/network.ts';
+import type { ClusterNode } from '../../model/overlay.ts';
 import { forEachPort } from '../../plan/port-allocator.ts';
 
 /** An endpoint and what else inspect shows of it. */
@@ -113,15 +114,26 @@ function ports(endpoints: readonly EndpointRecord[]): Record<string, PortBinding
   return found;
 }
 
-/** `GET /networks/ID` (docs.docker.com/reference/api/engine, NetworkInspect). */
-export function inspectNetwork(network: Network, endpoints: readonly EndpointRecord[] | undefined): object {
+/** What is on all hosts of a cluster is `global`. */
+export const scopeOf = (network: Network): 'local' | 'global' =>
+  network.driver === 'overlay' ? 'global' : 'local';
+
+/**
+ * `GET /networks/ID` (docs.docker.com/reference/api/engine, NetworkInspect).
+ * @param peers hosts with a container on an overlay network
+ */
+export function inspectNetwork(
+  network: Network,
+  endpoints: readonly EndpointRecord[] | undefined,
+  peers?: readonly ClusterNode[],
+): object {
   const addressed = isAddressed(network) ? network : undefined;
   const template = network.driver === 'config-only' ? network.template : undefined;
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created,
-    Scope: network.driver === 'overlay' ? 'global' : 'local',
+    Scope: scopeOf(network),
     Driver: network.driver === 'config-only' ? 'null' : network.driver,
     EnableIPv4:
       addressed === undefined
@@ -155,6 +167,7 @@ export function inspectNetwork(network: Network, endpoints: readonly EndpointRec
     ),
     Options: network.options,
     Labels: network.labels,
+    ...(peers && { Peers: peers.map(({ name, address }) => ({ Name: name, IP: address })) }),
   };
 }
 

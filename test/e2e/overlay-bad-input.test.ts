@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { makeCertificates } from '../cluster/certificates.ts';
+import { CACHE, CHECKOUT, daemonCommand } from './engine-under-test.ts';
+import { Machine } from './machine.ts';
+import { must, until } from './process.ts';
+
+let alone: Machine;
+before(async () => {
+  alone = await Machine.start({ registry: false });
+});
+after(() => alone?.close());
+
+const ADVERTISE = ['--cluster-advertise', 'up0'];
+const create = async (...args: string[]): Promise<string> => {
+  const result = await alone.docker('network', 'create', '-d', 'overlay', ...args);
+  return result.status === 0 ? 'made' : result.stderr.trim();
+};
+const told = (): Promise<string> =>
+  must(alone.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${alone.socket}`, 'cluster']));
+
+/** The daemon starts and works; what needs the cluster fails with a sentence that says why. */
+async function refusedWith(flags: readonly string[], words: RegExp): Promise<void> {
+  await alone.startDaemon([...flags, ...ADVERTISE]);
+  try {
+    const begun = performance.now();
+    assert.match(await create('lamp'), words);
+    assert.ok(performance.now() - begun < 6000, 'it fails fast');
+    await until('gangway cluster to say why', async () => (words.test(await told()) ? true : undefined));
+    assert.equal((await alone.docker('network', 'create', 'local')).status, 0, 'the rest works');
+    await alone.dockerOk('network', 'rm', 'local');
+  } finally {
+    await alone.stopDaemon();
+  }
+}
+
+/** A real etcd in the machine. */
+async function etcd(port: number, ...options: string[]): Promise<void> {
+  const scheme = options.includes('--cert-file') ? 'https' : 'http';
+  const [url, peer] = [`${scheme}://127.0.0.1:${port}`, `http://127.0.0.1:${port + 1}`];
+  await alone.spawnHelper(
+    alone.inMachine([
+      ...['sh', '-c', 'echo STARTING; exec "$@" 2>/dev/null', 'sh', join(CACHE, 'etcd')],
+      ...['--data-dir', join(alone.directory, `etcd-${port}`), '--listen-client-urls', url],
+      ...['--advertise-client-urls', url, '--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
+      ...['--initial-cluster', `default=${peer}`, ...options],
+    ]),
+    'STARTING',
+  );
+}
+const etcdctl = (port: number, ...args: string[]) =>
+  alone.host([
+    'env',
+    'ETCDCTL_API=3',
+    join(CACHE, 'etcdctl'),
+    `--endpoints=http://127.0.0.1:${port}`,
+    ...args,
+  ]);
+
+test('without a store the missing option is named; a wrong one is refused at the start', async () => {
+  const refused = await alone.docker('network', 'create', '-d', 'overlay', 'lamp');
+  assert.match(
+    refused.stderr,
+    /start gangwayd with --cluster-store etcd:\/\/HOST:2379 and --cluster-advertise/,
+  );
+  await alone.stopDaemon();
+  const start = async (...flags: string[]): Promise<string> => {
+    const result = await alone.host(daemonCommand(alone.directory, flags), { timeout: 20 });
+    assert.notEqual(result.status, 0);
+    return result.stdout + result.stderr;
+  };
+  const store = ['--cluster-store', 'etcd://127.0.0.1:2379'];
+  assert.match(await start(...store), /--cluster-store needs --cluster-advertise/);
+  assert.match(
+    await start('--cluster-store', 'consul://127.0.0.1', '--cluster-advertise', 'up0'),
+    /should be etcd:/,
+  );
+  assert.match(await start(...store, '--cluster-advertise', 'eth77'), /there is no such interface/);
+  assert.match(await start(...store, '--cluster-advertise', '203.0.113.7'), /this host has no such address/);
+  await alone.host(['ip', 'link', 'add', 'bare0', 'type', 'bridge']);
+  assert.match(await start(...store, '--cluster-advertise', 'bare0'), /the interface has no address/);
+  await alone.host(['ip', 'link', 'delete', 'bare0']);
+  assert.match(
+    await start(...store, '--cluster-advertise', 'up0', '--cluster-store-opt', 'kv.cacertfile=/nowhere'),
+    /kv\.cacertfile: ENOENT/,
+  );
+});
+
+test('a wrong address of the store', () =>
+  refusedWith(
+    ['--cluster-store', 'etcd://127.0.0.1:9'],
+    /the cluster store does not answer: .*ECONNREFUSED 127\.0\.0\.1:9/,
+  ));
+
+test('a wrong certificate, and none', async () => {
+  const directory = join(alone.directory, 'certificates');
+  mkdirSync(directory);
+  const file = makeCertificates(directory);
+  await etcd(
+    3379,
+    ...['--cert-file', file('one.pem'), '--key-file', file('one.key')],
+    ...['--trusted-ca-file', file('ca.pem'), '--client-cert-auth'],
+  );
+  const store = ['--cluster-store', 'etcd://127.0.0.1:3379'];
+  const option = (name: string, path: string): string[] => ['--cluster-store-opt', `kv.${name}=${path}`];
+  const own = [...option('certfile', file('one.pem')), ...option('keyfile', file('one.key'))];
+  await refusedWith(
+    [...store, ...option('cacertfile', file('other.pem')), ...own],
+    /the cluster store does not answer: .*(certificate|signature)/i,
+  );
+  await refusedWith(
+    [...store, ...option('cacertfile', file('ca.pem'))],
+    /the cluster store does not answer: ./,
+  );
+  await alone.startDaemon([...store, ...option('cacertfile', file('ca.pem')), ...own, ...ADVERTISE]);
+  await until('the right one to be taken', async () =>
+    (await create('right')) === 'made' ? true : undefined,
+  );
+  await alone.dockerOk('network', 'rm', 'right');
+  await alone.stopDaemon();
+});
+
+test('wrong credentials, and none', async () => {
+  await etcd(4379);
+  await until('etcd', async () =>
+    (await etcdctl(4379, 'user', 'add', 'root:secret')).status === 0 ? true : undefined,
+  );
+  await etcdctl(4379, 'user', 'grant-role', 'root', 'root');
+  assert.equal((await etcdctl(4379, 'auth', 'enable')).status, 0);
+  const store = ['--cluster-store', 'etcd://127.0.0.1:4379'];
+  const as = (password: string): string[] =>
+    ['kv.user=root', `kv.password=${password}`].flatMap((option) => ['--cluster-store-opt', option]);
+  await refusedWith(
+    [...store, ...as('guessed')],
+    /the cluster store does not answer: .*authentication failed/,
+  );
+  await refusedWith(store, /the cluster store does not answer: .*user/i);
+});
+
+test('overlapping subnets are refused, whose ever they are; a name of both kinds has to be told by its id', async () => {
+  await etcd(2379);
+  await alone.startDaemon(['--cluster-store', 'etcd://127.0.0.1:2379', ...ADVERTISE]);
+  await until('the store', async () =>
+    (await create('--subnet', '10.77.0.0/16', 'lamp')) === 'made' ? true : undefined,
+  );
+  const overlaps = /Pool overlaps with other one on this address space/;
+  assert.match(await create('--subnet', '10.77.5.0/24', 'inside'), overlaps);
+  assert.match(await create('--subnet', '10.0.0.0/8', 'around'), overlaps);
+  assert.match(
+    (await alone.docker('network', 'create', '--subnet', '10.77.5.0/24', 'local')).stderr,
+    overlaps,
+  );
+  await alone.dockerOk('network', 'create', '--subnet', '10.78.0.0/24', 'mine');
+  assert.match(await create('--subnet', '10.78.0.0/16', 'theirs'), overlaps);
+  assert.match(await create('mine'), /network with name mine already exists/);
+  assert.match(
+    (await alone.docker('network', 'create', 'lamp')).stderr,
+    /network with name lamp already exists/,
+  );
+  // What was refused has left nothing.
+  assert.equal(
+    await alone.dockerOk('network', 'ls', '-q', '--filter', 'driver=overlay'),
+    await alone.dockerOk('network', 'ls', '-q', '--filter', 'name=lamp'),
+  );
+  assert.equal(
+    await alone.dockerOk('network', 'ls', '--filter', 'scope=global', '--format', '{{.Name}}'),
+    'lamp',
+  );
+
+  // Another host made a network of that name for all.
+  const key = (await etcdctl(2379, 'get', '--prefix', '/gangway/v1/nets/', '--print-value-only')).stdout;
+  const twin = { ...(JSON.parse(key) as object), id: 'f'.repeat(64), name: 'mine', vni: 5000 };
+  await etcdctl(2379, 'put', `/gangway/v1/nets/${twin.id}`, JSON.stringify(twin));
+  await until('it to be told', async () =>
+    /network mine is ambiguous \(2 matches found on name\)/.test(
+      (await alone.docker('network', 'inspect', 'mine')).stderr,
+    )
+      ? true
+      : undefined,
+  );
+  assert.equal(await alone.dockerOk('network', 'inspect', '-f', '{{.Scope}}', 'ffff'), 'global');
+});
