@@ -108,7 +108,7 @@ export class Picture {
       seen.add(edge.id);
       let path = this.#paths.get(edge.id);
       if (path === undefined) {
-        path = s('path', {});
+        path = s('path', { 'data-id': edge.id });
         this.#paths.set(edge.id, path);
         this.#svg.append(path);
       }
