@@ -9,6 +9,7 @@ import {
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
@@ -42,6 +43,9 @@ export class FakeKernel implements Kernel {
   readonly traffic: TrafficReport[] = [];
   /** How many hear the traffic. */
   listening = 0;
+  counters = new Map<string, LinkCounters>();
+  connections = new Map<string, number>();
+  uplink: TopologyUplink | undefined;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -121,6 +125,18 @@ export class FakeKernel implements Kernel {
 
   firewallRules(): readonly FirewallRule[] {
     return [];
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.counters;
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return this.connections;
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return this.uplink === undefined ? [] : [this.uplink];
   }
 
   inventory(): Inventory {

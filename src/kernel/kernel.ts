@@ -1,6 +1,7 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
@@ -45,6 +46,12 @@ export interface Kernel {
   inventory(): Inventory;
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
   sysctl(name: string): string | undefined;
+  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
+  publishedConnections(): ReadonlyMap<string, number>;
+  /** The interfaces with default routes. Costs a listing. @throws KernelError */
+  uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

@@ -1,6 +1,7 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
@@ -26,6 +27,7 @@ import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import { hearTraffic, type TrafficSource } from './traffic.ts';
+import { LinkStatistics, publishedConnections, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -51,6 +53,7 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #statistics: LinkStatistics;
   readonly #toForget: ConnectionFilter[] = [];
   #probing: Promise<unknown> = Promise.resolve();
 
@@ -67,6 +70,7 @@ export class LinuxKernel implements Kernel {
       log,
     };
     this.#applier = new Applier(this.#parts);
+    this.#statistics = new LinkStatistics(this.#parts.routes);
     // A held port is a descriptor, and ranges are published by the thousand.
     reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
@@ -132,6 +136,18 @@ export class LinuxKernel implements Kernel {
 
   sysctl(name: string): string | undefined {
     return readSysctl(name);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#statistics.read();
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections(this.#nft);
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {
