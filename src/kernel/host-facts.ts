@@ -2,7 +2,7 @@ import type { IfName, InterfaceAddress } from '../model/address.ts';
 import { prefixOf } from '../model/address.ts';
 import type { HostFacts, KernelError } from './kernel.ts';
 import { isGone, MARK } from './link.ts';
-import type { Link, Route, RouteSocket } from './rtnetlink.ts';
+import type { Link, RouteSocket } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
 const DEFAULT_MTU = 1500;
@@ -28,7 +28,8 @@ export function hostFacts(routes: RouteSocket): HostFacts {
     });
     if (!covered) used.set(`${route.to.address}/${route.to.length}`, route.to);
   }
-  const uplink = uplinkOf(table);
+  const defaults = table.filter((route) => route.to === undefined);
+  const uplink = (defaults.find((route) => route.family === 'ipv4') ?? defaults[0])?.link;
   return {
     usedPrefixes: [...used.values()],
     localAddresses: addresses.map((address) => address.address),
@@ -36,12 +37,6 @@ export function hostFacts(routes: RouteSocket): HostFacts {
     uplinkMtu: links.find((link) => link.index === uplink)?.mtu ?? DEFAULT_MTU,
     bridgeFirewall: readSysctl('net/bridge/bridge-nf-call-iptables') === '1',
   };
-}
-
-/** The link of the default route, that of IPv4 first. */
-export function uplinkOf(table: readonly Route[]): number | undefined {
-  const defaults = table.filter((route) => route.to === undefined);
-  return (defaults.find((route) => route.family === 'ipv4') ?? defaults[0])?.link;
 }
 
 /** Undefined when there is no such device, or it is no bridge. @throws KernelError */

@@ -1,9 +1,9 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
-import type { LinkCounters, PortCounter } from './counters.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
@@ -44,14 +44,14 @@ export interface Kernel {
   firewallRules(): readonly FirewallRule[];
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
-  /** The link of the default route. */
-  uplink(): string | undefined;
-  /** What the kernel counts of every link, by name. Costs a listing. */
-  linkCounters(): ReadonlyMap<string, LinkCounters>;
-  /** What it counts of published ports. Costs a listing of them. */
-  portCounters(): readonly PortCounter[];
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
   sysctl(name: string): string | undefined;
+  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
+  publishedConnections(): ReadonlyMap<string, number>;
+  /** The interfaces with default routes. Costs a listing. @throws KernelError */
+  uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

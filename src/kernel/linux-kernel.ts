@@ -1,17 +1,17 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
-import { type LinkCounters, linkCounters, type PortCounter, portCounters } from './counters.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
-import { foreignBridge, hostFacts, uplinkOf } from './host-facts.ts';
+import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
@@ -23,10 +23,12 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { publishedConnections } from './port-counters.ts';
 import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import { hearTraffic, type TrafficSource } from './traffic.ts';
+import { LinkStatistics, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -52,6 +54,7 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #statistics: LinkStatistics;
   readonly #toForget: ConnectionFilter[] = [];
   #probing: Promise<unknown> = Promise.resolve();
 
@@ -68,6 +71,7 @@ export class LinuxKernel implements Kernel {
       log,
     };
     this.#applier = new Applier(this.#parts);
+    this.#statistics = new LinkStatistics(this.#parts.routes);
     // A held port is a descriptor, and ranges are published by the thousand.
     reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
@@ -131,22 +135,20 @@ export class LinuxKernel implements Kernel {
     return inventory(this.#parts.routes);
   }
 
-  uplink(): string | undefined {
-    const { routes } = this.#parts;
-    const index = uplinkOf(routes.routes());
-    return index === undefined ? undefined : routes.nameOf(index);
+  sysctl(name: string): string | undefined {
+    return readSysctl(name);
   }
 
   linkCounters(): ReadonlyMap<string, LinkCounters> {
-    return linkCounters();
+    return this.#statistics.read();
   }
 
-  portCounters(): readonly PortCounter[] {
-    return portCounters();
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections();
   }
 
-  sysctl(name: string): string | undefined {
-    return readSysctl(name);
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {

@@ -1,52 +1,42 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { DirectionCounters, LinkCounters, PortCounter } from '../kernel/counters.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { familyOf, isAny } from '../model/address.ts';
 import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
-import type { PortRange, PublishedPort } from '../model/port.ts';
+import type { PortRange } from '../model/port.ts';
+import type { LinkCounters } from '../model/topology.ts';
 
 export interface TrafficSources {
-  readonly kernel: Pick<Kernel, 'linkCounters' | 'portCounters' | 'sysctl' | 'uplink'>;
+  readonly kernel: Pick<Kernel, 'linkCounters' | 'publishedConnections' | 'sysctl' | 'uplinks'>;
   readonly networking: { list(): readonly Network[]; allEndpoints(): readonly Endpoint[] };
   readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
 }
 
-const DIRECTIONS = ['receive', 'transmit'] as const;
-type Direction = (typeof DIRECTIONS)[number];
-const OTHER = { receive: 'transmit', transmit: 'receive' } as const;
-const FIELDS = { bytes: 'bytes', packets: 'packets', drops: 'dropped', errors: 'errors' } as const;
-type Field = keyof typeof FIELDS;
-
-/** Eight counters of one kind of thing. */
+/** The counters of one kind of thing, in the order of `LinkCounters`. */
 class LinkMetrics<L extends string> {
-  readonly #counters = new Map<string, Counter<L>>();
+  readonly #counters: readonly Counter<L>[];
 
   constructor(registry: Registry, what: string, help: string, labelNames: readonly L[]) {
-    for (const direction of DIRECTIONS) {
-      for (const field of Object.keys(FIELDS) as Field[]) {
-        const counter = new Counter({
-          name: `gangway_${what}_${direction}_${field}_total`,
-          help: `${help}: ${field}, ${direction}.`,
+    this.#counters = ['receive_bytes', 'transmit_bytes', 'receive_packets', 'transmit_packets', 'drops'].map(
+      (kind) =>
+        new Counter({
+          name: `gangway_${what}_${kind}_total`,
+          help: `${help}: ${kind.replace('_', 'd ').replace('transmitd', 'transmitted')}.`,
           labelNames: [...labelNames],
           registers: [registry],
-        });
-        this.#counters.set(`${direction} ${field}`, counter);
-      }
-    }
+        }),
+    );
   }
 
   reset(): void {
-    for (const counter of this.#counters.values()) counter.reset();
+    for (const counter of this.#counters) counter.reset();
   }
 
   /** @param turned a host's end of a wire receives what the other end transmits */
-  add(labels: Record<L, string>, link: LinkCounters, turned: boolean): void {
-    for (const direction of DIRECTIONS) {
-      const counted: DirectionCounters = link[turned ? OTHER[direction] : direction];
-      for (const [field, member] of Object.entries(FIELDS) as [Field, keyof DirectionCounters][]) {
-        this.#counters.get(`${direction satisfies Direction} ${field}`)?.inc(labels, counted[member]);
-      }
-    }
+  add(labels: Record<L, string>, counted: LinkCounters, turned: boolean): void {
+    const [received, sent, receivedPackets, sentPackets, dropped] = counted;
+    const values = turned
+      ? [sent, received, sentPackets, receivedPackets, dropped]
+      : [received, sent, receivedPackets, sentPackets, dropped];
+    for (const [i, counter] of this.#counters.entries()) counter.inc(labels, values[i]);
   }
 }
 
@@ -82,7 +72,7 @@ export class TrafficMetrics {
     this.#edges = new LinkMetrics(
       registry,
       'edge',
-      "Of the host's uplink, and of the tunnels of overlay networks to other hosts",
+      "Of the host's uplinks, and of the tunnels of overlay networks to other hosts",
       ['edge', 'network', 'interface'],
     );
     const registers = [registry];
@@ -124,11 +114,12 @@ export class TrafficMetrics {
       this.#containers.add({ container: containerName, network, interface: ifName }, link, true);
     }
     for (const network of networks.values()) this.#readNetwork(network, links);
-    const uplink = kernel.uplink() ?? '';
-    const counters = links.get(uplink);
-    if (counters !== undefined)
-      this.#edges.add({ edge: 'uplink', network: '', interface: uplink }, counters, false);
-    this.#readPublished(endpoints, networks, kernel.portCounters());
+    for (const { ifName } of kernel.uplinks()) {
+      const link = links.get(ifName);
+      if (link !== undefined)
+        this.#edges.add({ edge: 'uplink', network: '', interface: ifName }, link, false);
+    }
+    this.#readPublished(endpoints, networks);
     this.#tracked.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_count') ?? 0));
     this.#most.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_max') ?? 0));
     for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
@@ -145,41 +136,28 @@ export class TrafficMetrics {
     if (tunnel !== undefined) this.#edges.add(labels, tunnel, false);
   }
 
-  #readPublished(
-    endpoints: readonly Endpoint[],
-    networks: ReadonlyMap<string, Network>,
-    counters: readonly PortCounter[],
-  ): void {
-    const counted = new Map(
-      counters.map(({ family, hostIp, protocol, port, packets }) => [
-        `${family} ${hostIp ?? ''} ${protocol} ${port}`,
-        packets,
-      ]),
-    );
+  #readPublished(endpoints: readonly Endpoint[], networks: ReadonlyMap<string, Network>): void {
+    const counted = this.#sources.kernel.publishedConnections();
     for (const { published, containerName, networkId } of endpoints) {
-      for (const port of published) {
+      for (const { protocol, hostIp, hostPorts, containerPorts } of published) {
         let connections = 0;
-        for (const key of keysOf(port)) connections += counted.get(key) ?? 0;
+        for (let port = hostPorts.first; port <= hostPorts.last; port++) {
+          connections += counted.get(`${protocol} ${hostIp} ${port}`) ?? 0;
+        }
         this.#published.inc(
           {
             container: containerName,
             network: networks.get(networkId)?.name ?? '',
-            protocol: port.protocol,
-            host_ip: port.hostIp,
-            host_port: rangeText(port.hostPorts),
-            container_port: rangeText(port.containerPorts),
+            protocol,
+            host_ip: hostIp,
+            host_port: rangeText(hostPorts),
+            container_port: rangeText(containerPorts),
           },
           connections,
         );
       }
     }
   }
-}
-
-/** One a port, as the maps have them (plan.ts). */
-function* keysOf({ hostIp, protocol, hostPorts }: PublishedPort): Generator<string> {
-  const start = `${familyOf(hostIp)} ${isAny(hostIp) ? '' : hostIp} ${protocol}`;
-  for (let port = hostPorts.first; port <= hostPorts.last; port++) yield `${start} ${port}`;
 }
 
 const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);

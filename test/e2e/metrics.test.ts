@@ -91,7 +91,7 @@ test('bytes and packets of a container grow as its traffic does, in both directi
     const packets = grown(`gangway_container_${direction}_packets_total`);
     assert.ok(packets >= 10 && packets < 20, `${direction}: ${packets} packets`);
   }
-  assert.equal(select(after, 'gangway_container_receive_drops_total', web).length, 1);
+  assert.equal(select(after, 'gangway_container_drops_total', web).length, 1);
 });
 
 test('what goes one way counts on that side: 1 MB into a container', async () => {
