@@ -106,7 +106,10 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
       endpoints: () => networking.list().flatMap(({ id }) => networking.endpointsOf(id)),
       endpointsOf: (id) => networking.endpoints(id),
       containerName: (id) => containers?.find(id)?.name,
-      networkName: (id) => networking.resolve(id).name,
+      network: (id) => {
+        const { name, driver } = networking.resolve(id);
+        return { name, overlay: driver === 'overlay' };
+      },
       hostAddresses: () => kernel.host().localAddresses,
     },
     subscribe: (listener) => events.subscribe(listener),

@@ -4,6 +4,8 @@ import { addressesOf, type Endpoint } from '../model/network.ts';
 export interface AddressName {
   readonly name: string;
   readonly network?: string;
+  /** The network is one over several hosts. */
+  readonly overlay?: boolean;
 }
 
 /** Where the names are found. */
@@ -12,7 +14,7 @@ export interface NameSource {
   endpointsOf(containerId: string): readonly Endpoint[];
   /** As it is now: an endpoint keeps the name of its container's start. */
   containerName(containerId: string): string | undefined;
-  networkName(networkId: string): string;
+  network(networkId: string): { readonly name: string; readonly overlay: boolean };
   /** The host's own addresses. */
   hostAddresses(): readonly string[];
 }
@@ -47,9 +49,11 @@ export class AddressNames {
   }
 
   #add(endpoint: Endpoint): void {
+    const network = this.#source.network(endpoint.networkId);
     const name = {
       name: this.#source.containerName(endpoint.containerId) ?? endpoint.containerName,
-      network: this.#source.networkName(endpoint.networkId),
+      network: network.name,
+      overlay: network.overlay,
     };
     for (const { address } of addressesOf(endpoint)) this.#containers.set(address, name);
   }

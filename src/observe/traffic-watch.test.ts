@@ -25,7 +25,7 @@ function stage(endpoints: Endpoint[]) {
       endpoints: () => endpoints,
       endpointsOf: (id) => endpoints.filter(({ containerId }) => containerId === id),
       containerName: () => undefined,
-      networkName: () => 'lamp',
+      network: () => ({ name: 'lamp', overlay: false }),
       hostAddresses: () => kernel.host().localAddresses,
     },
     subscribe: (listener) => bus.subscribe(listener),
@@ -39,7 +39,15 @@ function stage(endpoints: Endpoint[]) {
     },
   };
   const say = async (report: Partial<TrafficReport>): Promise<void> => {
-    kernel.traffic.push({ connections: [], drops: [], foreignDrops: [], lost: 0, more: false, ...report });
+    kernel.traffic.push({
+      connections: [],
+      bridged: [],
+      drops: [],
+      foreignDrops: [],
+      lost: 0,
+      more: false,
+      ...report,
+    });
     await sleep(250);
   };
   return { kernel, bus, traffic, watcher, events, say, lost: () => lost };
@@ -118,8 +126,8 @@ test('drops have their cause, the host its name, and what was lost is counted', 
   } as const;
   await say({
     drops: [
-      { rule: 'internal-in', tuple, iif: 0, oif: 3, sequence: 1 },
-      { rule: 'arp-spoof', tuple: undefined, iif: 3, oif: 0, sequence: 2 },
+      { rule: 'internal-in', tuple, iif: 0, oif: 3 },
+      { rule: 'arp-spoof', tuple: undefined, iif: 3, oif: 0 },
     ],
     lost: 4,
   });

@@ -2,8 +2,10 @@ import type { EventMessage } from '@docker/node-sdk';
 import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { TrafficReport, TrafficSource } from '../kernel/traffic.ts';
+import { familyOf } from '../model/address.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import { AddressNames, type NameSource } from './address-names.ts';
+import { BridgedFlows } from './bridged-flows.ts';
 import { closeEvent, dropEvent, foreignDropEvent, openEvent } from './flow-events.ts';
 
 /** Who watches. */
@@ -41,10 +43,11 @@ export class TrafficWatch {
   readonly #watchers = new Set<Watcher>();
   /** By their number: those whose beginning was heard and whose end was not. */
   readonly #open = new Set<number>();
+  #bridged = new BridgedFlows();
   #hearing: Hearing | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hostSeen = 0;
-  #links: ReadonlyMap<number, string> = new Map();
+  #links = new Map<number, string>();
 
   constructor(options: TrafficWatchOptions) {
     this.#options = options;
@@ -69,6 +72,7 @@ export class TrafficWatch {
     this.#hearing = undefined;
     this.#watchers.clear();
     this.#open.clear();
+    this.#bridged = new BridgedFlows();
   }
 
   #begin(): Hearing {
@@ -101,7 +105,7 @@ export class TrafficWatch {
   }
 
   #tell(
-    { connections, drops, foreignDrops, lost }: TrafficReport,
+    { connections, bridged, drops, foreignDrops, lost }: TrafficReport,
     source: TrafficSource,
     names: AddressNames,
   ): void {
@@ -120,6 +124,14 @@ export class TrafficWatch {
         send(closeEvent(event, trafficOf(event, source), find, time));
       }
     }
+    for (const packet of bridged) {
+      const { source: from } = packet.tuple;
+      // What connection tracking sees as well is told by it, with headers and packets counted.
+      if (source.trackedOnBridges.has(familyOf(from)) && !find(from)?.overlay) continue;
+      const event = this.#bridged.take(packet);
+      if (event?.closed) send(closeEvent(event, event.traffic, find, time));
+      else if (event !== undefined) send(openEvent(event, find, time));
+    }
     for (const drop of drops) send(dropEvent(drop, find, this.#linkName(drop.iif), time));
     for (const drop of foreignDrops) send(foreignDropEvent(drop, find, this.#linkName(drop.iif), time));
     if (left > 0) for (const watcher of this.#watchers) watcher.leftOut(left);
@@ -128,8 +140,12 @@ export class TrafficWatch {
   /** The names are listed again when a number is new. */
   #linkName(index: number): string | undefined {
     if (index === 0) return undefined;
-    if (!this.#links.has(index)) this.#links = this.#options.kernel.linkNames();
-    return this.#links.get(index);
+    if (!this.#links.has(index)) {
+      this.#links = new Map(this.#options.kernel.linkNames());
+      // Gone already: not asked for again.
+      if (!this.#links.has(index)) this.#links.set(index, '');
+    }
+    return this.#links.get(index) || undefined;
   }
 }
 
