@@ -4,9 +4,12 @@ import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
 import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
+import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
+import { parsePort, runUi } from '../src/cli/ui.ts';
 import { type WatchOptions, watch } from '../src/cli/watch.ts';
 import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
+import type { Topology, TopologyCounters } from '../src/model/topology.ts';
 
 const program = new Command('gangway')
   .description("Looks into Gangway's network. For everything else there is docker --context gangway.")
@@ -19,6 +22,8 @@ Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
   gangway watch               connections and dropped packets as they happen
+  gangway topology lamp       the network lamp: its switch, veth pairs, containers
+  gangway ui                  the picture live, in a browser of this machine
   gangway cluster             hosts and overlay networks of the cluster
   gangway doctor              what of this host would break containers, and what mends it`,
   );
@@ -73,6 +78,35 @@ const cluster = program
     console.log(formatCluster(await client().get<ClusterReport>('/gangway/cluster'), Date.now()));
   });
 
+program
+  .command('topology')
+  .argument('[network...]', 'names or ids; all networks without one')
+  .option('--json', 'the data instead of the picture')
+  .description('the picture of the network: switches, veth pairs, containers, published ports, NAT')
+  .addHelpText(
+    'after',
+    `
+↓ and ↑ are what each container received and sent, ✗ what was dropped, since its interface was made.
+DNAT leads from a port of the host to a container; SNAT is what the source becomes on the way out.`,
+  )
+  .action(async (networks: string[], { json }: { json?: true }) => {
+    const topology = onlyNetworks(await client().get<Topology>('/gangway/topology'), networks);
+    if (json) return console.log(JSON.stringify(topology, undefined, 2));
+    const counters = await client().get<TopologyCounters>('/gangway/topology?counters=1');
+    console.log(drawTopology(topology, counters));
+  });
+
+program
+  .command('ui')
+  .option('-p, --port <number>', 'on 127.0.0.1; 0 takes a free one', '0')
+  .description('the same picture, live, as a page for the browser of this machine')
+  .addHelpText(
+    'after',
+    `
+Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
+and by whoever has the link.`,
+  )
+  .action(({ port }: { port: string }) => runUi(program.opts<{ host: string }>().host, parsePort(port)));
 cluster
   .command('forget')
   .argument('<host>', 'name, id or its beginning')

@@ -9,11 +9,13 @@ import {
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 import type { TrafficReport, TrafficSource } from './traffic.ts';
 
@@ -41,6 +43,9 @@ export class FakeKernel implements Kernel {
   readonly traffic: TrafficReport[] = [];
   /** How many hear the traffic. */
   listening = 0;
+  counters = new Map<string, LinkCounters>();
+  connections = new Map<string, number>();
+  uplink: TopologyUplink | undefined;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -118,8 +123,28 @@ export class FakeKernel implements Kernel {
     return this.chains;
   }
 
-  foreignRules(): readonly ForeignRule[] {
+  firewallRules(): readonly FirewallRule[] {
     return [];
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.counters;
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return this.connections;
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return this.uplink === undefined ? [] : [this.uplink];
+  }
+
+  inventory(): Inventory {
+    return { links: [], addresses: [], routes: [] };
+  }
+
+  sysctl(): string | undefined {
+    return undefined;
   }
 
   host(): HostFacts {

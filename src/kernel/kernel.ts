@@ -1,11 +1,13 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
 import type { TrafficSource } from './traffic.ts';
 
 /**
@@ -38,8 +40,18 @@ export interface Kernel {
   mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
-  /** Rules of others that drop or reject. Costs a listing. */
-  foreignRules(): readonly ForeignRule[];
+  /** Every rule of the firewall, of others too. Costs a listing. */
+  firewallRules(): readonly FirewallRule[];
+  /** Links, addresses and routes, of others too. Costs listings. */
+  inventory(): Inventory;
+  /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
+  sysctl(name: string): string | undefined;
+  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
+  publishedConnections(): ReadonlyMap<string, number>;
+  /** The interfaces with default routes. Costs a listing. @throws KernelError */
+  uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

@@ -1,19 +1,21 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
+import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
-import { type ForeignRule, foreignRules } from './foreign-rules.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
+import { type Inventory, inventory } from './inventory.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -23,8 +25,9 @@ import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
 import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
-import { writeSysctl } from './sysctl.ts';
+import { readSysctl, writeSysctl } from './sysctl.ts';
 import { hearTraffic, type TrafficSource } from './traffic.ts';
+import { LinkStatistics, publishedConnections, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -50,6 +53,7 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #statistics: LinkStatistics;
   readonly #toForget: ConnectionFilter[] = [];
   #probing: Promise<unknown> = Promise.resolve();
 
@@ -66,6 +70,7 @@ export class LinuxKernel implements Kernel {
       log,
     };
     this.#applier = new Applier(this.#parts);
+    this.#statistics = new LinkStatistics(this.#parts.routes);
     // A held port is a descriptor, and ranges are published by the thousand.
     reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
@@ -121,8 +126,28 @@ export class LinuxKernel implements Kernel {
     return foreignChains(this.#nft);
   }
 
-  foreignRules(): readonly ForeignRule[] {
-    return foreignRules(this.#nft);
+  firewallRules(): readonly FirewallRule[] {
+    return firewallRules(this.#nft);
+  }
+
+  inventory(): Inventory {
+    return inventory(this.#parts.routes);
+  }
+
+  sysctl(name: string): string | undefined {
+    return readSysctl(name);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#statistics.read();
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections(this.#nft);
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {

@@ -14,15 +14,16 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
+import type { Change } from '../../plan/resource.ts';
 import type { TableFamily } from '../../plan/rule.ts';
 import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
-import { ClusterNetworks } from './cluster-networks.ts';
+import { type ClusterHost, ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
@@ -164,6 +165,21 @@ export class Networks implements Networking {
     return this.#cluster.report();
   }
 
+  /** Hosts of the cluster; none without a store. */
+  clusterHosts(): readonly ClusterHost[] {
+    return this.#cluster.hosts();
+  }
+
+  /** Of all containers of this host. */
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
+  /** Containers of other hosts on overlay networks that this host has a part in. */
+  remoteEndpoints(): readonly RemoteEndpoint[] {
+    return this.#cluster.remotes();
+  }
+
   /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
   forgetHost(host: string): Promise<void> {
     return this.#cluster.forget(host);
@@ -209,6 +225,16 @@ export class Networks implements Networking {
 
   endpointsOf(networkId: string): readonly EndpointRecord[] {
     return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
+  }
+
+  /** What was so when the daemon started, and the plan rests on. */
+  get facts(): PlanFacts {
+    return this.#facts;
+  }
+
+  /** What of the kernel is other than the model says, and was not put right yet. Costs listings. */
+  drift(): readonly Change[] {
+    return this.#reconciliation.drift();
   }
 
   openSandbox(containerId: string): Sandbox {
