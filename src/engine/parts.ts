@@ -102,13 +102,15 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   await restore(lifecycle);
   const traffic = new TrafficWatch({
     kernel,
+    log,
     names: {
-      endpoints: () => networking.list().flatMap(({ id }) => networking.endpointsOf(id)),
+      endpoints: () => networking.allEndpoints(),
+      remotes: () => networking.remoteEndpoints(),
       endpointsOf: (id) => networking.endpoints(id),
       containerName: (id) => containers?.find(id)?.name,
       network: (id) => {
-        const { name, driver } = networking.resolve(id);
-        return { name, overlay: driver === 'overlay' };
+        const network = networking.find(id);
+        return { name: network?.name ?? '', overlay: network?.driver === 'overlay' };
       },
       hostAddresses: () => kernel.host().localAddresses,
     },

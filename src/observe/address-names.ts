@@ -1,5 +1,6 @@
 import type { Ip } from '../model/address.ts';
 import { addressesOf, type Endpoint } from '../model/network.ts';
+import type { RemoteEndpoint } from '../model/overlay.ts';
 
 export interface AddressName {
   readonly name: string;
@@ -15,6 +16,8 @@ export interface NameSource {
   /** As it is now: an endpoint keeps the name of its container's start. */
   containerName(containerId: string): string | undefined;
   network(networkId: string): { readonly name: string; readonly overlay: boolean };
+  /** On other hosts, of overlay networks. */
+  remotes(): readonly RemoteEndpoint[];
   /** The host's own addresses. */
   hostAddresses(): readonly string[];
 }
@@ -23,16 +26,18 @@ export interface NameSource {
 export class AddressNames {
   readonly #source: NameSource;
   readonly #containers = new Map<string, AddressName>();
+  #remotes: ReadonlyMap<string, AddressName> = new Map();
   #host: ReadonlySet<string> = new Set();
 
   constructor(source: NameSource) {
     this.#source = source;
     for (const endpoint of source.endpoints()) this.#add(endpoint);
-    this.followHost();
+    this.refresh();
   }
 
   find(address: Ip): AddressName | undefined {
-    return this.#containers.get(address) ?? (this.#host.has(address) ? { name: 'host' } : undefined);
+    const container = this.#containers.get(address) ?? this.#remotes.get(address);
+    return container ?? (this.#host.has(address) ? { name: 'host' } : undefined);
   }
 
   /**
@@ -43,9 +48,15 @@ export class AddressNames {
     for (const endpoint of this.#source.endpointsOf(containerId)) this.#add(endpoint);
   }
 
-  /** The host may have got other addresses. */
-  followHost(): void {
+  /** The host may have got other addresses, and other hosts other containers. Costs a listing. */
+  refresh(): void {
     this.#host = new Set(this.#source.hostAddresses());
+    this.#remotes = new Map(
+      this.#source.remotes().flatMap(({ containerName: name, networkId, ipv4, ipv6 }) => {
+        const remote = { name, network: this.#source.network(networkId).name, overlay: true };
+        return [ipv4, ipv6].flatMap((address) => (address === undefined ? [] : [[address, remote] as const]));
+      }),
+    );
   }
 
   #add(endpoint: Endpoint): void {

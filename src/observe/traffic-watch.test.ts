@@ -23,11 +23,13 @@ function stage(endpoints: Endpoint[]) {
     kernel,
     names: {
       endpoints: () => endpoints,
+      remotes: () => [],
       endpointsOf: (id) => endpoints.filter(({ containerId }) => containerId === id),
       containerName: () => undefined,
       network: () => ({ name: 'lamp', overlay: false }),
       hostAddresses: () => kernel.host().localAddresses,
     },
+    log: { error: (...given: unknown[]) => assert.fail(String(given)) },
     subscribe: (listener) => bus.subscribe(listener),
   });
   const events: FlowEvent[] = [];

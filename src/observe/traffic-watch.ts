@@ -1,4 +1,5 @@
 import type { EventMessage } from '@docker/node-sdk';
+import type { Logger } from 'pino';
 import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { TrafficReport, TrafficSource } from '../kernel/traffic.ts';
@@ -18,6 +19,7 @@ export interface Watcher {
 export interface TrafficWatchOptions {
   readonly kernel: Pick<Kernel, 'hearTraffic' | 'linkNames'>;
   readonly names: NameSource;
+  readonly log: Pick<Logger, 'error'>;
   /** The daemon's events: containers come and go. @returns ends it */
   readonly subscribe: (listener: (event: EventMessage) => void) => () => void;
 }
@@ -35,7 +37,7 @@ const LOOK_AGAIN_MS = 25;
 const DATAGRAMS = 400;
 /** Connections whose end will be told. */
 const REMEMBERED = 65_536;
-const HOST_EVERY_MS = 5000;
+const REFRESH_EVERY_MS = 5000;
 
 /** Connections and drops as they happen, with names. Nothing is heard, and nothing costs, while nobody watches. */
 export class TrafficWatch {
@@ -46,7 +48,7 @@ export class TrafficWatch {
   #bridged = new BridgedFlows();
   #hearing: Hearing | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #hostSeen = 0;
+  #refreshed = 0;
   #links = new Map<number, string>();
 
   constructor(options: TrafficWatchOptions) {
@@ -82,7 +84,7 @@ export class TrafficWatch {
       if (Type === 'container' && Action === 'rename') names.follow(Actor?.ID ?? '');
     });
     const source = this.#options.kernel.hearTraffic();
-    this.#hostSeen = performance.now();
+    this.#refreshed = performance.now();
     this.#links = new Map();
     this.#lookIn(LOOK_EVERY_MS);
     return { source, names, stop };
@@ -95,13 +97,19 @@ export class TrafficWatch {
   #look(): void {
     const hearing = this.#hearing;
     if (hearing === undefined) return;
-    if (performance.now() - this.#hostSeen > HOST_EVERY_MS) {
-      hearing.names.followHost();
-      this.#hostSeen = performance.now();
+    let more = false;
+    try {
+      if (performance.now() - this.#refreshed > REFRESH_EVERY_MS) {
+        hearing.names.refresh();
+        this.#refreshed = performance.now();
+      }
+      const report = hearing.source.read(DATAGRAMS);
+      this.#tell(report, hearing.source, hearing.names);
+      more = report.more;
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the traffic cannot be heard');
     }
-    const report = hearing.source.read(DATAGRAMS);
-    this.#tell(report, hearing.source, hearing.names);
-    this.#lookIn(report.more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
+    this.#lookIn(more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
   #tell(
