@@ -66,7 +66,7 @@ Examples:
 A line is an event: a connection opens (with what was asked, where a published
 port was translated), closes (with its bytes in both directions), or a packet is
 dropped: by a rule of the engine's, told by its name, or by one of somebody else's
-firewall, told by table and chain (of those, at most 100 new packets a second are
+firewall, told by table and chain (of those, at most 50 new packets a second are
 looked at).`,
   )
   .action(async (options: WatchOptions) => watch(client(), options));

@@ -214,8 +214,16 @@ export class FakeKernel implements Kernel {
     this.listening++;
     return {
       missing: [],
+      trackedOnBridges: new Set(['ipv4']),
       read: () =>
-        this.traffic.splice(0)[0] ?? { connections: [], drops: [], foreignDrops: [], lost: 0, more: false },
+        this.traffic.splice(0)[0] ?? {
+          connections: [],
+          bridged: [],
+          drops: [],
+          foreignDrops: [],
+          lost: 0,
+          more: false,
+        },
       trafficOf: () => undefined,
       close: () => {
         this.listening--;

@@ -134,6 +134,11 @@ export class Networks implements Networking {
     return this.#registry.resolve(ref);
   }
 
+  /** By its full id. */
+  find(id: string): Network | undefined {
+    return this.#registry.get(id);
+  }
+
   list(): readonly Network[] {
     return this.#registry.list();
   }
