@@ -80,8 +80,8 @@ test('what happens to the source on the way out, and that an internal network ha
   ]);
   assert.deepEqual(egress, [
     ['front', 'masquerade', 'masquerade'],
-    ['vault', 'none'],
     ['leased', 'snat 192.0.2.9'],
+    ['vault', 'none'],
   ]);
 });
 

@@ -41,7 +41,7 @@ export function describeTopology(sources: TopologySources): Topology {
   const names = new Map(sources.networks.map(({ id, name }) => [id, name]));
   const structure = {
     hosts: [...sources.hosts].sort((a, b) => Number(b.own) - Number(a.own) || a.name.localeCompare(b.name)),
-    networks: sources.networks.flatMap(networkOf),
+    networks: sources.networks.flatMap(networkOf).sort((a, b) => a.name.localeCompare(b.name)),
     containers: [
       ...sources.containers.map((container) => containerOf(container, own)),
       ...remoteContainers(sources.remotes, names),

@@ -89,7 +89,7 @@ test('the project is drawn: switches, veth pairs, containers, published ports, N
   assert.equal(names.length, 18, 'endpoints');
   assert.equal(new Set(names).size, 12, 'containers');
   assert.deepEqual((await texts('.node.port')).toSorted(), [
-    ...[':3000→dashboard', ':8080→proxy', ':9090→metrics', '127.0.0.1:8443→proxy'],
+    ...['127.0.0.1:8443→proxy', ':3000→dashboard', ':8080→proxy', ':9090→metrics'],
   ]);
   const links = (await machine.host(['ip', '-br', 'link', 'show', 'type', 'veth'])).stdout;
   const drawn = await texts('.place .veth');
@@ -104,7 +104,7 @@ test('the project is drawn: switches, veth pairs, containers, published ports, N
 
 test('edges move under traffic, with the bytes a second that pass', async () => {
   const loader = await card('loader');
-  assert.equal(await text(`${loader} .rate`), '↓0 ↑0');
+  await shown('rest', `${loader} .rate`, (words) => words === '↓0 ↑0');
   await machine.dockerOk('exec', 'loader', 'touch', '/go');
   await shown('the rate of loader', `${loader} .rate`, (words) => /↓[\d.]+[kM]/.test(words));
   const veth = await text(`${loader} .veth`);
@@ -268,9 +268,9 @@ test('in the browser: another site cannot read it, and a rebound name is refused
     // A page of the same address and another port, as a published container has it.
     await other.goto('http://127.0.0.1:8443/');
     const seen: number[] = [];
-    other.on('response', (response) => {
-      if (response.url().includes(String(served.port))) seen.push(response.status());
-    });
+    const wire = await other.createCDPSession();
+    await wire.send('Network.enable');
+    wire.on('Network.responseReceivedExtraInfo', ({ statusCode }) => seen.push(statusCode));
     const got = await other.evaluate(async (url) => {
       const tries = [
         fetch(url, { credentials: 'include' }),
