@@ -72,7 +72,7 @@ export interface LayoutOptions {
 /** More places than this are drawn small, and more than the second as an overview. */
 export const LARGE_UP_TO = 60;
 const SMALL_UP_TO = 150;
-const MOST_PORT_ROWS = 3;
+const MOST_PORT_ROWS = 4;
 const MOST_ARROWS = 12;
 const MORE_WIDTH = 84;
 /** Room left of a panel for what leads to it. */

@@ -120,11 +120,11 @@ function choose(id: string): void {
     answerBox.replaceChildren(h('p', 'quiet', `Choose another to ask whether ${end} reaches it.`));
   }
   draw();
-  if (node.kind === 'network' || matchMedia('(min-width: 900px)').matches) return;
   document.body.classList.add('asking');
 }
 
 function clear(): void {
+  document.body.classList.remove('asking');
   chosen = undefined;
   forget();
   from.value = '';
@@ -267,7 +267,6 @@ document.addEventListener('keydown', (event) => {
       search.blur();
       draw();
     }
-    document.body.classList.remove('asking');
     clear();
     return;
   }
@@ -321,6 +320,7 @@ function showState(): void {
   }
 }
 
+byId('close', HTMLElement).addEventListener('click', () => document.body.classList.remove('asking'));
 byId('density', HTMLElement).addEventListener('click', nextDetail);
 byId('theme', HTMLElement).addEventListener('click', nextTheme);
 byId('help-button', HTMLElement).addEventListener('click', () => help.showModal());
