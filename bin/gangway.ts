@@ -6,6 +6,7 @@ import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
 import { parsePort, runUi } from '../src/cli/ui.ts';
+import { type WatchOptions, watch } from '../src/cli/watch.ts';
 import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 import type { Topology, TopologyCounters } from '../src/model/topology.ts';
@@ -22,6 +23,7 @@ Examples:
   gangway ways web            the way of a packet to and from the container web
   gangway topology lamp       the network lamp: its switch, veth pairs, containers
   gangway ui                  the picture live, in a browser of this machine
+  gangway watch               connections and dropped packets as they happen
   gangway cluster             hosts and overlay networks of the cluster
   gangway doctor              what of this host would break containers, and what mends it`,
   );
@@ -43,6 +45,31 @@ program
     const { text } = await client().get<{ text: string }>(`/gangway/ways/${encodeURIComponent(container)}`);
     console.log(text);
   });
+
+program
+  .command('watch')
+  .description('connections and dropped packets of containers as they happen, with names at both ends')
+  .option(
+    '--container <name...>',
+    'of these containers; one that does not run yet is followed from its start',
+  )
+  .option('--network <name...>', 'of these networks')
+  .option('--drops', 'dropped packets alone, with the rule and the cause')
+  .option('--json', 'one JSON object a line, as GET /gangway/watch gives them')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  gangway watch --container web         who connects to web, and to whom web does
+  gangway watch --network lamp --drops  what is dropped from and to the network lamp
+
+A line is an event: a connection opens (with what was asked, where a published
+port was translated), closes (with its bytes in both directions), or a packet is
+dropped: by a rule of the engine's, told by its name, or by one of somebody else's
+firewall, told by table and chain (of those, at most 100 new packets a second are
+looked at).`,
+  )
+  .action(async (options: WatchOptions) => watch(client(), options));
 
 const cluster = program
   .command('cluster')

@@ -1,5 +1,5 @@
 import type { Topology } from '../src/model/topology.ts';
-import type { DaemonState, Rates, TrafficEvent } from '../src/ui/messages.ts';
+import type { DaemonState, DropEvent, Rates } from '../src/ui/messages.ts';
 import { showAnswer } from './answer.ts';
 import { Details } from './details.ts';
 import { Drops } from './drops.ts';
@@ -354,7 +354,7 @@ listen(
       details.showRates(rates);
       marks();
     },
-    traffic: (events: readonly TrafficEvent[]) => {
+    drops: (events: readonly DropEvent[]) => {
       drops.add(events);
       marks();
     },

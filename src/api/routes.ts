@@ -19,6 +19,7 @@ import { type SystemSources, systemRoutes } from './system.ts';
 import { topologyRoutes } from './topology.ts';
 import { unsupportedRoutes } from './unsupported.ts';
 import { volumeRoutes } from './volumes.ts';
+import { watchRoutes } from './watch.ts';
 
 /** Every route of the API. */
 export function routes(app: FastifyInstance, parts: Parts, system: SystemSources): void {
@@ -35,6 +36,7 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
   topologyRoutes(app, new TopologyReader(parts));
+  watchRoutes(app, parts.traffic);
   doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);
 }

@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { createInterface } from 'node:readline';
 
 /** What went wrong, in a sentence for the person at the keyboard. */
 export class ApiFailure extends Error {
@@ -24,6 +25,31 @@ export class ApiClient {
   /** @throws ApiFailure as `get` */
   async delete(path: string): Promise<void> {
     await this.#ask('DELETE', path);
+  }
+
+  /** Every line of an answer that goes on, until it ends. @throws ApiFailure as `get`, or when the daemon goes away */
+  lines(path: string, onLine: (line: string) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const call = request({ socketPath: this.#socketPath, path }, (response) => {
+        response.setEncoding('utf8');
+        response.on('error', () => reject(new ApiFailure('the daemon has ended')));
+        if (response.statusCode !== 200) {
+          let text = '';
+          response.on('data', (chunk: string) => {
+            text += chunk;
+          });
+          response.on('end', () =>
+            reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${response.statusCode}`)),
+          );
+          return;
+        }
+        const reader = createInterface({ input: response });
+        reader.on('line', onLine);
+        reader.on('close', resolve);
+      });
+      call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
+      call.end();
+    });
   }
 
   #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
+import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import type { ImageUsers } from '../runtime/image/image-removal.ts';
 import { ImageStore } from '../runtime/image/image-store.ts';
@@ -29,6 +30,7 @@ export interface Parts extends Platform {
   readonly containers: Containers;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  readonly traffic: TrafficWatch;
   /** Of a host in a cluster. */
   readonly cluster?: Cluster;
 }
@@ -98,5 +100,26 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   execs = new Execs(lifecycle);
   undo(() => Promise.race([lifecycle.close(), sleep(LAST_WAIT_MS, undefined, { ref: false })]));
   await restore(lifecycle);
-  return { ...platform, images, containerd, containers, lifecycle, execs, ...(cluster && { cluster }) };
+  const traffic = new TrafficWatch({
+    kernel,
+    names: {
+      endpoints: () => networking.list().flatMap(({ id }) => networking.endpointsOf(id)),
+      endpointsOf: (id) => networking.endpoints(id),
+      containerName: (id) => containers?.find(id)?.name,
+      networkName: (id) => networking.resolve(id).name,
+      hostAddresses: () => kernel.host().localAddresses,
+    },
+    subscribe: (listener) => events.subscribe(listener),
+  });
+  undo(() => traffic.close());
+  return {
+    ...platform,
+    images,
+    containerd,
+    containers,
+    lifecycle,
+    execs,
+    traffic,
+    ...(cluster && { cluster }),
+  };
 }

@@ -8,13 +8,16 @@ import {
   type NetnsPath,
 } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
+import type { TrafficReport, TrafficSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
   /** Keys of host ports (`host-port tcp 0.0.0.0:80`) that a foreign program listens on. */
@@ -40,6 +43,9 @@ export class FakeKernel implements Kernel {
   counters = new Map<string, LinkCounters>();
   connections = new Map<string, number>();
   uplink: TopologyUplink | undefined;
+  readonly traffic: TrafficReport[] = [];
+  /** How many hear the traffic. */
+  listening = 0;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -101,6 +107,10 @@ export class FakeKernel implements Kernel {
     return { up: true, master: link.kind === 'veth' && this.resources.has(`link ${link.bridge}`) ? 1 : 0 };
   }
 
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map();
+  }
+
   addressesOf(name: string): readonly Ip[] | undefined {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }
@@ -125,8 +135,16 @@ export class FakeKernel implements Kernel {
     return this.uplink === undefined ? [] : [this.uplink];
   }
 
-  foreignRules(): readonly ForeignRule[] {
+  firewallRules(): readonly FirewallRule[] {
     return [];
+  }
+
+  inventory(): Inventory {
+    return { links: [], addresses: [], routes: [] };
+  }
+
+  sysctl(): string | undefined {
+    return undefined;
   }
 
   host(): HostFacts {
@@ -185,6 +203,28 @@ export class FakeKernel implements Kernel {
     leadsTo: Ip,
   ): void {
     this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
+  }
+
+  canLogDrops(): boolean {
+    return false;
+  }
+
+  /** Gives what is put into `traffic`, once. */
+  hearTraffic(): TrafficSource {
+    this.listening++;
+    return {
+      missing: [],
+      read: () =>
+        this.traffic.splice(0)[0] ?? { connections: [], drops: [], foreignDrops: [], lost: 0, more: false },
+      trafficOf: () => undefined,
+      close: () => {
+        this.listening--;
+      },
+    };
+  }
+
+  async probe(): Promise<ProbeFacts> {
+    throw new KernelError('nothing is sent in a fake kernel', 'ENOSYS');
   }
 
   close(): void {

@@ -1,11 +1,14 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
+import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
-import type { ForeignRule } from './foreign-rules.ts';
+import type { Inventory } from './inventory.ts';
+import type { TrafficSource } from './traffic.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -29,6 +32,8 @@ export interface Kernel {
   watch(listener: (event: KernelEvent) => void): () => void;
   /** A link of this namespace; undefined when there is none. */
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
+  /** Names of the links of this namespace, by index. Costs a listing. */
+  linkNames(): ReadonlyMap<number, string>;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
   /** MTU of the interface that has the address; undefined when none has. */
@@ -41,8 +46,12 @@ export interface Kernel {
   publishedConnections(): ReadonlyMap<string, number>;
   /** The interfaces with default routes. Costs a listing. @throws KernelError */
   uplinks(): readonly TopologyUplink[];
-  /** Rules of others that drop or reject. Costs a listing. */
-  foreignRules(): readonly ForeignRule[];
+  /** Every rule of the firewall, of others too. Costs a listing. */
+  firewallRules(): readonly FirewallRule[];
+  /** Links, addresses and routes, of others too. Costs listings. */
+  inventory(): Inventory;
+  /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
+  sysctl(name: string): string | undefined;
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
@@ -79,6 +88,12 @@ export interface Kernel {
     ports: { readonly first: number; readonly last: number },
     leadsTo: Ip,
   ): void;
+  /** Whether rules that drop can tell of it, by nflog. */
+  canLogDrops(): boolean;
+  /** Connections and drops of the host from now on, until it is closed; several may hear at the same time, but drops only one. */
+  hearTraffic(): TrafficSource;
+  /** Sends one real packet and sees what becomes of it; one probe at a time. @throws KernelError */
+  probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
 }

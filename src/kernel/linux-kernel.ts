@@ -1,18 +1,21 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
+import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
-import { type ForeignRule, foreignRules } from './foreign-rules.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
 import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
+import { type Inventory, inventory } from './inventory.ts';
 import type { HostFacts, Kernel, KernelError } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
@@ -20,8 +23,10 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
-import { writeSysctl } from './sysctl.ts';
+import { readSysctl, writeSysctl } from './sysctl.ts';
+import { hearTraffic, type TrafficSource } from './traffic.ts';
 import { LinkStatistics, publishedConnections, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -50,6 +55,7 @@ export class LinuxKernel implements Kernel {
   readonly #netnsDirectory: string;
   readonly #statistics: LinkStatistics;
   readonly #toForget: ConnectionFilter[] = [];
+  #probing: Promise<unknown> = Promise.resolve();
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
   constructor(options: LinuxKernelOptions) {
@@ -95,6 +101,10 @@ export class LinuxKernel implements Kernel {
     }
   }
 
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map(this.#parts.routes.links().map(({ index, name }) => [index, name]));
+  }
+
   addressesOf(name: string): readonly Ip[] | undefined {
     const { routes } = this.#parts;
     try {
@@ -128,8 +138,16 @@ export class LinuxKernel implements Kernel {
     return uplinks(this.#parts.routes);
   }
 
-  foreignRules(): readonly ForeignRule[] {
-    return foreignRules(this.#nft);
+  firewallRules(): readonly FirewallRule[] {
+    return firewallRules(this.#nft);
+  }
+
+  inventory(): Inventory {
+    return inventory(this.#parts.routes);
+  }
+
+  sysctl(name: string): string | undefined {
+    return readSysctl(name);
   }
 
   host(): HostFacts {
@@ -195,6 +213,20 @@ export class LinuxKernel implements Kernel {
     this.#toForget.push(filter);
     if (this.#toForget.length > 1) return;
     setTimeout(() => void forget(this.#toForget.splice(0)), FORGET_AFTER_MS);
+  }
+
+  canLogDrops(): boolean {
+    return canLogDrops(this.#nft);
+  }
+
+  hearTraffic(): TrafficSource {
+    return hearTraffic();
+  }
+
+  probe(request: ProbeRequest): Promise<ProbeFacts> {
+    const facts = this.#probing.then(() => probe(this.#parts, this.#netnsDirectory, request));
+    this.#probing = facts.catch(() => undefined);
+    return facts;
   }
 
   close(): void {

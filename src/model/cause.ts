@@ -32,6 +32,10 @@ export const CAUSES = [
   'foreign-rule',
   'forwarding-off',
   'rp-filter',
+  /** A container sends with an address or MAC that is another's. */
+  'source-forged',
+  /** It belongs to no connection that is known, as after a restart of one side. */
+  'no-connection',
   /** Small packets pass and large ones vanish. */
   'mtu',
   'no-route',

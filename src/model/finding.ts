@@ -14,6 +14,28 @@ export const FINDINGS = [
   'vxlan-blocked',
   'mtu-black-hole',
   'clock-apart',
+  'forward-chain',
+  'forward-rule',
+  'own-table',
+  'forwarding-off',
+  'bridge-nf',
+  'rp-filter',
+  'feature-missing',
+  'conntrack-full',
+  'clock-unset',
+  'bridge-mtu',
+  'route-overlap',
+  'resolver-overlap',
+  'network-full',
+  'pools-used-up',
+  'ports-used-up',
+  'leftover',
+  'drift',
+  'gateway-network',
+  'other-engine',
+  'resolver-dead',
+  'resolver-slow',
+  'disk-full',
 ] as const;
 export type FindingKind = (typeof FINDINGS)[number];
 
@@ -21,8 +43,8 @@ export type FindingKind = (typeof FINDINGS)[number];
 export interface Finding {
   readonly kind: FindingKind;
   readonly area: Area;
-  /** `error`: something does not work now. `warning`: it will not, or not always. */
-  readonly severity: 'error' | 'warning';
+  /** `error`: something does not work now. `warning`: it will not, or not always. `note`: told, and not counted. */
+  readonly severity: 'error' | 'warning' | 'note';
   /** What it is about: a host, an interface, a network, a chain. */
   readonly subject: string;
   /** One sentence. */

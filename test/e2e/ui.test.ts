@@ -159,6 +159,15 @@ test('what changes is drawn anew: stopped, connected, gone', async () => {
   assert.deepEqual(errors, []);
 });
 
+test('what is dropped is told with its cause, in red at both ends', async () => {
+  const address = await text(`${await card('database')} .mono.quiet`);
+  const target = /[\d.]+$/.exec(address)?.[0] ?? '';
+  await machine.docker('exec', 'loader', 'sh', '-c', `nc -w 1 ${target} 80 </dev/null`);
+  const told = await shown('the drop', '#drops li', (words) => words.includes('loader'));
+  assert.match(told, /^loader → database:80\/tcpno-common-network/);
+  assert.deepEqual((await texts('.place.dropped .name')).toSorted(), ['database', 'loader']);
+});
+
 test('by the keyboard alone: search, arrows, two ends, help', async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('dash');

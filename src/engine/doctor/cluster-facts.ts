@@ -2,7 +2,7 @@ import type { Socket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { EchoOutcome } from '../../kernel/echo.ts';
-import type { ForeignRule } from '../../kernel/foreign-rules.ts';
+import type { FirewallRule } from '../../kernel/firewall-rules.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { Ip } from '../../model/address.ts';
 import type { ClusterNode } from '../../model/overlay.ts';
@@ -40,7 +40,7 @@ export interface ClusterFacts {
   readonly localAddresses: readonly string[];
   readonly hosts: readonly HostLook[];
   /** Rules of this host that drop the tunnels' packets. */
-  readonly rules: readonly ForeignRule[];
+  readonly rules: readonly FirewallRule[];
 }
 
 export interface ClusterParts {
@@ -85,10 +85,14 @@ export async function clusterFacts({ cluster, tunnel, kernel }: ClusterParts): P
     state,
     since,
     localAddresses: kernel.host().localAddresses,
-    hosts: hosts.toSorted((a, b) => (a.node.name < b.node.name ? -1 : 1)),
-    rules: kernel.foreignRules().filter(({ text }) => /\b4789\b/.test(text)),
+    hosts: hosts.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
+    rules: kernel
+      .firewallRules()
+      .filter(({ text }) => /\b4789\b/.test(text) && /\b(drop|reject)\b/.test(text.replace(/"[^"]*"/g, ''))),
   };
 }
+
+const sortKey = ({ node }: HostLook): string => `${node.name} ${node.address}`;
 
 async function lookAt(
   node: ClusterNode,

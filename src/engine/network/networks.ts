@@ -17,6 +17,7 @@ import {
 import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
+import type { Change } from '../../plan/resource.ts';
 import type { TableFamily } from '../../plan/rule.ts';
 import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
@@ -169,11 +170,6 @@ export class Networks implements Networking {
     return this.#cluster.hosts();
   }
 
-  /** Of all containers of this host. */
-  allEndpoints(): readonly EndpointRecord[] {
-    return this.#table.allEndpoints();
-  }
-
   /** Containers of other hosts on overlay networks that this host has a part in. */
   remoteEndpoints(): readonly RemoteEndpoint[] {
     return this.#cluster.remotes();
@@ -224,6 +220,20 @@ export class Networks implements Networking {
 
   endpointsOf(networkId: string): readonly EndpointRecord[] {
     return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
+  }
+
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
+  /** What was so when the daemon started, and the plan rests on. */
+  get facts(): PlanFacts {
+    return this.#facts;
+  }
+
+  /** What of the kernel is other than the model says, and was not put right yet. Costs listings. */
+  drift(): readonly Change[] {
+    return this.#reconciliation.drift();
   }
 
   openSandbox(containerId: string): Sandbox {
@@ -376,6 +386,7 @@ function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | u
     bridgeFirewall,
     ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
+    logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }

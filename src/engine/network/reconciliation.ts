@@ -4,7 +4,7 @@ import { FAMILIES } from '../../model/address.ts';
 import { familiesOf } from '../../model/network.ts';
 import { diff } from '../../plan/diff.ts';
 import { type PlanFacts, plan } from '../../plan/plan.ts';
-import { type Resource, resourceKey } from '../../plan/resource.ts';
+import { type Change, type Resource, resourceKey } from '../../plan/resource.ts';
 import type { Patient } from './healer.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { Overlays } from './overlays.ts';
@@ -83,6 +83,11 @@ export class Reconciliation implements Patient {
       endpoints: table.allEndpoints(),
     };
     return [...(overlays?.planned() ?? []), ...plan(model, facts)];
+  }
+
+  /** What of the kernel is other than the model says, and was not put right yet. */
+  drift(): readonly Change[] {
+    return diff(this.#wanted(), this.#options.kernel.observe());
   }
 
   #enableForwarding(): void {

@@ -1,8 +1,7 @@
-import { TABLE_NAME } from '../plan/nft-text.ts';
 import type { Nftables } from './nftables.ts';
 
-/** A rule of somebody else that ends a packet's way. */
-export interface ForeignRule {
+/** A rule as nft(8) lists it, whoever made it. Those of iptables-nft are among them. */
+export interface FirewallRule {
   /** `ip`, `ip6`, `inet`, `bridge`, `arp`, `netdev`. */
   readonly family: string;
   readonly table: string;
@@ -10,27 +9,22 @@ export interface ForeignRule {
   /** Of a base chain; undefined for a chain that is jumped to. */
   readonly hook: string | undefined;
   readonly handle: number;
-  /** In nft's language. */
+  /** In nft's language, without counters. */
   readonly text: string;
 }
 
-/** Rules of others that drop or reject. Costs a listing, without elements of sets. */
-export function foreignRules(nft: Nftables): readonly ForeignRule[] {
-  return parseRules(nft.textWithHandles('list ruleset')).filter(
-    ({ table, text }) => table !== TABLE_NAME && /\b(drop|reject)\b/.test(text.replace(/"[^"]*"/g, '')),
-  );
+/** Every rule. Costs a listing, without elements of sets. */
+export function firewallRules(nft: Nftables): readonly FirewallRule[] {
+  return parseRules(nft.textWithHandles('list ruleset'));
 }
 
 /** A listing as nft(8) prints it with `-a`. */
-export function parseRules(listing: string): readonly ForeignRule[] {
-  const rules: ForeignRule[] = [];
+export function parseRules(listing: string): readonly FirewallRule[] {
+  const rules: FirewallRule[] = [];
   let [family, table, chain]: (string | undefined)[] = [];
   let hook: string | undefined;
   for (const line of listing.split('\n')) {
-    const opened =
-      /^\s*(?:table (\w+) (\S+)|chain (\S+)|(?:set|map|flowtable|ct \w+|counter|quota|limit) \S+) \{/.exec(
-        line,
-      );
+    const opened = /^\s*(?:table (\w+) (\S+)|chain (\S+)|(?:set|map|flowtable|ct \w+) \S+) \{/.exec(line);
     if (opened !== null) {
       if (opened[1] !== undefined) [family, table] = [opened[1], opened[2]];
       [chain, hook] = [opened[3], undefined];
@@ -40,7 +34,8 @@ export function parseRules(listing: string): readonly ForeignRule[] {
     if (base !== null) hook = base[1];
     const rule = /^\s*(\S.*?) # handle (\d+)$/.exec(line);
     if (rule === null || family === undefined || table === undefined || chain === undefined) continue;
-    rules.push({ family, table, chain, hook, handle: Number(rule[2]), text: rule[1] ?? '' });
+    const text = (rule[1] ?? '').replace(/\bcounter (packets \d+ bytes \d+ )?/, '');
+    rules.push({ family, table, chain, hook, handle: Number(rule[2]), text });
   }
   return rules;
 }

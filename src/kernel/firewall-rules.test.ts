@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseRules } from './foreign-rules.ts';
+import { parseRules } from './firewall-rules.ts';
 
 const LISTING = `table inet harsh { # handle 4
 	set bad { # handle 2
@@ -25,7 +25,7 @@ test('rules of a listing, with the chain and hook they are in', () => {
       [family, table, chain, hook ?? '-', handle, text].join(' '),
     ),
     [
-      'inet harsh input input 3 ip saddr @bad counter drop',
+      'inet harsh input input 3 ip saddr @bad drop',
       'inet harsh input input 5 udp dport 4789 drop comment "no drop"',
       'inet harsh more - 7 tcp dport { 80, 443 } accept',
     ],
