@@ -41,6 +41,8 @@ const toggled = new Set<string>();
 let only: ReadonlySet<string> | undefined;
 let chosen: string | undefined;
 let focused: string | undefined;
+/** The container under the mouse: its other places are shown. */
+let pointed: string | undefined;
 let answered: { readonly from: string; readonly to: string; readonly answer: WhyAnswer } | undefined;
 
 function draw(): void {
@@ -67,15 +69,19 @@ const nodeOf = (id: string | undefined): SceneNode | undefined =>
 function tell(nothing: boolean): void {
   if (model === undefined) return;
   const empty = emptyNetworks(model).map(({ name }) => name);
-  notice.hidden = !nothing && (empty.length === 0 || search.value !== '');
-  notice.classList.toggle('small', !nothing);
-  if (search.value !== '' && nothing) setText(notice, `Nothing here is like “${search.value}”.`);
-  else if (nothing)
-    setText(
-      notice,
-      'No container is on a network yet. docker run -d --name web -p 8080:80 httpd brings the first one here.',
-    );
-  else setText(notice, `Without containers: ${empty.join(', ')}`);
+  const all = search.value === '' && only === undefined;
+  setText(
+    byId('without', HTMLElement),
+    all && empty.length > 0 ? `Without containers: ${empty.join(', ')}` : '',
+  );
+  notice.hidden = !nothing;
+  const sought = search.value.trim();
+  setText(
+    notice,
+    sought !== ''
+      ? `Nothing here is like “${sought}”.`
+      : 'No container is on a network yet. docker run -d --name web -p 8080:80 httpd brings the first one here.',
+  );
 }
 
 function endsOf(node: SceneNode | undefined): string | undefined {
@@ -199,7 +205,7 @@ function marks(): void {
     if (node.id === chosen) add(node.id, 'chosen');
     const name = endsOf(node);
     if (name !== undefined && node.kind === 'place') {
-      if (name === endsOf(current) && node.id !== chosen) add(node.id, 'same');
+      if (name === pointed || (name === endsOf(current) && node.id !== chosen)) add(node.id, 'same');
       if (name === ends[0]) add(node.id, 'end-a');
       else if (name === ends[1]) add(node.id, 'end-b');
       if (dropped.has(name)) add(node.id, 'dropped');
@@ -247,6 +253,14 @@ root.addEventListener('click', (event) => {
   focus(id);
   if (node?.kind === 'network' && chosen === id) collapse(id);
   else choose(id);
+});
+
+root.addEventListener('pointerover', (event) => {
+  const node = nodeOf(idOf(event.target));
+  const name = node?.kind === 'place' || node?.kind === 'port' ? endsOf(node) : undefined;
+  if (name === pointed) return;
+  pointed = name;
+  marks();
 });
 
 root.addEventListener('keydown', (event) => {

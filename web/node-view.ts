@@ -204,7 +204,12 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
         h(
           'span',
           'line',
-          h('span', 'mono quiet', `${endpoint?.ifName === undefined ? '' : `${endpoint.ifName} `}${where}`),
+          h(
+            'span',
+            'mono quiet',
+            endpoint?.ifName === undefined ? undefined : h('span', 'iface', `${endpoint.ifName} `),
+            where,
+          ),
           h('span', 'fill'),
           mark,
         ),
