@@ -21,9 +21,9 @@ const program = new Command('gangway')
 Examples:
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
+  gangway watch               connections and dropped packets as they happen
   gangway topology lamp       the network lamp: its switch, veth pairs, containers
   gangway ui                  the picture live, in a browser of this machine
-  gangway watch               connections and dropped packets as they happen
   gangway cluster             hosts and overlay networks of the cluster
   gangway doctor              what of this host would break containers, and what mends it`,
   );

@@ -35,8 +35,8 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
-  topologyRoutes(app, new TopologyReader(parts));
   watchRoutes(app, parts.traffic);
+  topologyRoutes(app, new TopologyReader(parts));
   doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);
 }

@@ -40,12 +40,12 @@ export class FakeKernel implements Kernel {
   /** To whoever watches. */
   tell: (event: KernelEvent) => void = () => {};
   chains: readonly ForeignChain[] = [];
-  counters = new Map<string, LinkCounters>();
-  connections = new Map<string, number>();
-  uplink: TopologyUplink | undefined;
   readonly traffic: TrafficReport[] = [];
   /** How many hear the traffic. */
   listening = 0;
+  counters = new Map<string, LinkCounters>();
+  connections = new Map<string, number>();
+  uplink: TopologyUplink | undefined;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -123,6 +123,10 @@ export class FakeKernel implements Kernel {
     return this.chains;
   }
 
+  firewallRules(): readonly FirewallRule[] {
+    return [];
+  }
+
   linkCounters(): ReadonlyMap<string, LinkCounters> {
     return this.counters;
   }
@@ -133,10 +137,6 @@ export class FakeKernel implements Kernel {
 
   uplinks(): readonly TopologyUplink[] {
     return this.uplink === undefined ? [] : [this.uplink];
-  }
-
-  firewallRules(): readonly FirewallRule[] {
-    return [];
   }
 
   inventory(): Inventory {

@@ -40,18 +40,18 @@ export interface Kernel {
   mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
-  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
-  linkCounters(): ReadonlyMap<string, LinkCounters>;
-  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
-  publishedConnections(): ReadonlyMap<string, number>;
-  /** The interfaces with default routes. Costs a listing. @throws KernelError */
-  uplinks(): readonly TopologyUplink[];
   /** Every rule of the firewall, of others too. Costs a listing. */
   firewallRules(): readonly FirewallRule[];
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
   sysctl(name: string): string | undefined;
+  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
+  publishedConnections(): ReadonlyMap<string, number>;
+  /** The interfaces with default routes. Costs a listing. @throws KernelError */
+  uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */

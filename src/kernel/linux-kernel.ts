@@ -126,18 +126,6 @@ export class LinuxKernel implements Kernel {
     return foreignChains(this.#nft);
   }
 
-  linkCounters(): ReadonlyMap<string, LinkCounters> {
-    return this.#statistics.read();
-  }
-
-  publishedConnections(): ReadonlyMap<string, number> {
-    return publishedConnections(this.#nft);
-  }
-
-  uplinks(): readonly TopologyUplink[] {
-    return uplinks(this.#parts.routes);
-  }
-
   firewallRules(): readonly FirewallRule[] {
     return firewallRules(this.#nft);
   }
@@ -148,6 +136,18 @@ export class LinuxKernel implements Kernel {
 
   sysctl(name: string): string | undefined {
     return readSysctl(name);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#statistics.read();
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections(this.#nft);
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {

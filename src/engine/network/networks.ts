@@ -222,10 +222,6 @@ export class Networks implements Networking {
     return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
   }
 
-  allEndpoints(): readonly EndpointRecord[] {
-    return this.#table.allEndpoints();
-  }
-
   /** What was so when the daemon started, and the plan rests on. */
   get facts(): PlanFacts {
     return this.#facts;
