@@ -170,6 +170,11 @@ export class Networks implements Networking {
     return this.#cluster.hosts();
   }
 
+  /** Of all containers of this host. */
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
   /** Containers of other hosts on overlay networks that this host has a part in. */
   remoteEndpoints(): readonly RemoteEndpoint[] {
     return this.#cluster.remotes();
