@@ -99,6 +99,17 @@ function endsOf(node: SceneNode | undefined): string | undefined {
   }
 }
 
+/** With the port that is most likely meant: a published one, else one that the image names. */
+function targetOf(node: SceneNode, end: string): string {
+  if (node.kind === 'outside') return 'internet';
+  const container = model?.topology.containers.find(({ name }) => name === end);
+  if (container === undefined) return end;
+  const [published] = model?.portsOf.get(container.id) ?? [];
+  const [exposed] = container.exposed;
+  const port = published === undefined ? exposed : `${published.containerPort}/${published.protocol}`;
+  return port === undefined ? end : `${end}:${port.replace(/\/tcp$/, '')}`;
+}
+
 /** The first one chosen is A; the next one is B, and the question is asked. */
 function choose(id: string): void {
   const node = nodeOf(id);
@@ -117,7 +128,7 @@ function choose(id: string): void {
   chosen = id;
   if (end !== undefined && before !== undefined && before !== end && answered === undefined) {
     from.value = before;
-    to.value = node.kind === 'outside' ? 'internet' : end;
+    to.value = targetOf(node, end);
     void question();
   } else if (end !== undefined) {
     forget();

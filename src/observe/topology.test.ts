@@ -32,6 +32,7 @@ const facts = (name: string, more: Partial<ContainerFacts> = {}): ContainerFacts
   state: 'running',
   labels: {},
   mode: 'own',
+  exposed: ['80/tcp'],
   networks: ['front'],
   ...more,
 });
@@ -108,6 +109,7 @@ test('a container of another host is one container on all its networks', () => {
     state: 'running',
     host: 'n1',
     mode: 'own',
+    exposed: [],
     networks: ['front', 'leased'],
   });
   assert.deepEqual(

@@ -30,6 +30,7 @@ export interface ContainerFacts {
   readonly labels: Readonly<Record<string, string>>;
   readonly mode: TopologyContainer['mode'];
   readonly of?: string;
+  readonly exposed: readonly string[];
   readonly networks: readonly string[];
 }
 
@@ -129,6 +130,7 @@ function remoteContainers(
       state: 'running',
       host: nodeId,
       mode: 'own',
+      exposed: [],
       networks: [...(byId.get(containerId)?.networks ?? []), names.get(networkId) ?? networkId],
     });
   }
