@@ -10,7 +10,6 @@ const vault = network({
   subnet: '10.2.0.0',
   bridge: 'br-vault',
   internal: true,
-  gatewayMode: 'isolated',
 });
 const leased = network({
   name: 'leased',
