@@ -73,9 +73,9 @@ function line(values: readonly (number | null)[], most: number): string {
   for (const point of points(values, most)) {
     if (point === undefined) pen = 'M';
     else {
-      path += `${pen}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-      // A lone point is a dot.
-      if (pen === 'M') path += 'h0.5';
+      // A lone point is a dash.
+      path += pen === 'M' ? `M${(point[0] - 2).toFixed(1)} ${point[1].toFixed(1)}` : '';
+      path += `L${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
       pen = 'L';
     }
   }

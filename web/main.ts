@@ -29,6 +29,7 @@ const drops = new Drops(byId('drops', HTMLElement), byId('drop-count', HTMLEleme
   void question();
 });
 
+const narrow = matchMedia('(max-width: 1000px)');
 let model: Model | undefined;
 let rates: Rates = { time: 0, links: {}, ports: {} };
 let daemon: DaemonState = { state: 'connecting', watch: false };
@@ -138,6 +139,13 @@ function choose(id: string): void {
   }
   draw();
   document.body.classList.add('asking');
+  if (narrow.matches) showAboveSheet(id);
+}
+
+/** The answer covers the lower half of a narrow screen. */
+function showAboveSheet(id: string): void {
+  const top = picture.element(id)?.getBoundingClientRect().top ?? 0;
+  window.scrollBy({ top: top - window.innerHeight * 0.22 });
 }
 
 function clear(): void {
@@ -358,7 +366,13 @@ byId('ask', HTMLFormElement).addEventListener('submit', (event) => {
   void question();
 });
 search.addEventListener('input', draw);
-new ResizeObserver(() => draw()).observe(root);
+let drawnWidth = 0;
+new ResizeObserver(() => {
+  // Its height is what drawing makes of it.
+  if (root.clientWidth === drawnWidth) return;
+  drawnWidth = root.clientWidth;
+  draw();
+}).observe(root);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 
 listen(
