@@ -135,10 +135,23 @@ test('edges move under traffic, with the bytes a second that pass', async () => 
   assert.match(await edge(), /w0/);
 });
 
-test('the last minutes of a container are drawn as a history', async () => {
+test('the last minutes of a container and of a network are drawn as a history', async () => {
   await page.click(`${await card('loader')} .body`);
   await shown('the history', '.history', (words) => /at most [\d.]+ [kM]B\/s/.test(words));
   assert.match(await text('#details'), /loader.*running.*busybox.*harbour \/ loader.*harbour_front/s);
+  await page.keyboard.press('Escape');
+  const id = await page.evaluate(
+    () =>
+      [...document.querySelectorAll<HTMLElement>('.node.network')].find((each) =>
+        each.textContent?.includes('harbour_front'),
+      )?.dataset.id,
+  );
+  await page.click(`[data-id="${id}"]`);
+  await shown('its history', '.history', (words) => /from its containers.*at most [\d.]+ MB\/s/.test(words));
+  assert.match(
+    await text('#details'),
+    /harbour_front.*172\.\d+\.0\.0\/16.*SNAT to the address of the way out/s,
+  );
   await page.keyboard.press('Escape');
 });
 
@@ -279,7 +292,13 @@ test('in the browser: another site cannot read it, and a rebound name is refused
     const seen: number[] = [];
     const wire = await other.createCDPSession();
     await wire.send('Network.enable');
-    wire.on('Network.responseReceivedExtraInfo', ({ statusCode }) => seen.push(statusCode));
+    const ours = new Set<string>();
+    wire.on('Network.requestWillBeSent', ({ requestId, request: { url } }) => {
+      if (url.includes(`:${served.port}/`)) ours.add(requestId);
+    });
+    wire.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => {
+      if (ours.has(requestId)) seen.push(statusCode);
+    });
     const got = await other.evaluate(async (url) => {
       const tries = [
         fetch(url, { credentials: 'include' }),
