@@ -39,7 +39,7 @@ export class Resolver {
   local(query: Query, view: View): Reply | undefined {
     const { name, type } = query.question;
     if (type === 'PTR') return this.#reverse(name, view);
-    const addresses = this.#addresses(name, view);
+    const addresses = this.addresses(name, view);
     if (addresses.length === 0) return undefined;
     // A known name of another family or type has no answer, and is nobody else's (RFC 4074 §4).
     if (type !== 'A' && type !== 'AAAA') return { rcode: RCODE.NOERROR, authoritative: true };
@@ -50,7 +50,8 @@ export class Resolver {
     };
   }
 
-  #addresses(name: string, view: View): readonly Ip[] {
+  /** What `name` stands for among the containers; empty when it has to be asked outside. */
+  addresses(name: string, view: Omit<View, 'upstreams'>): readonly Ip[] {
     const target = view.links.get(name.toLowerCase()) ?? name;
     const found = this.#names.find(target, view.networkIds);
     if (found.length > 0) return found;
@@ -91,7 +92,7 @@ export class Resolver {
   #quickAnswer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | undefined {
     const question = readPlainQuestion(bytes);
     if (question === undefined) return undefined;
-    const addresses = this.#addresses(question.name, view);
+    const addresses = this.addresses(question.name, view);
     if (addresses.length === 0) return undefined;
     const limit = transport === 'udp' ? question.udpBytes : 65_535;
     const answers = rotated(ofType(addresses, question.type));

@@ -117,11 +117,16 @@ export async function makeParts(
   await restore(lifecycle);
   const traffic = new TrafficWatch({
     kernel,
+    log,
     names: {
-      endpoints: () => networking.list().flatMap(({ id }) => networking.endpointsOf(id)),
+      endpoints: () => networking.allEndpoints(),
+      remotes: () => networking.remoteEndpoints(),
       endpointsOf: (id) => networking.endpoints(id),
       containerName: (id) => containers?.find(id)?.name,
-      networkName: (id) => networking.resolve(id).name,
+      network: (id) => {
+        const network = networking.find(id);
+        return { name: network?.name ?? '', overlay: network?.driver === 'overlay' };
+      },
       hostAddresses: () => kernel.host().localAddresses,
     },
     subscribe: (listener) => events.subscribe(listener),

@@ -5,7 +5,7 @@ import type { DnsObserver } from '../../dns/observer.ts';
 import type { View } from '../../dns/resolver.ts';
 import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
-import { parseIpv4 } from '../../model/address.ts';
+import { type Ip, parseIpv4 } from '../../model/address.ts';
 import { parseLink } from '../../model/link.ts';
 import {
   type AddressedNetwork,
@@ -106,6 +106,16 @@ export class ContainerNames {
     this.#given.set(containerId, dns);
     this.#own.delete(containerId);
     this.#open(sandbox);
+  }
+
+  /** What a name stands for among the containers that a sandbox may know. */
+  known(sandbox: Sandbox, name: string): readonly Ip[] {
+    return this.#service.known(name, this.#view(sandbox));
+  }
+
+  /** What a program in the sandbox is told of a name that is no container's. */
+  askOutside(sandbox: Sandbox, name: string): Promise<readonly Ip[]> {
+    return this.#service.askOutside(name, this.#view(sandbox));
   }
 
   close(sandbox: Sandbox): void {

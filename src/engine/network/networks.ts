@@ -38,6 +38,7 @@ import { Overlays } from './overlays.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
+import { SituationReader } from './situation-reader.ts';
 import { TunnelEnd } from './tunnel-end.ts';
 
 export interface NetworksOptions {
@@ -73,6 +74,8 @@ export class Networks implements Networking {
   readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
   readonly #reconciliation: Reconciliation;
+  /** For questions about who reaches whom. */
+  readonly situations: SituationReader;
   #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
@@ -128,10 +131,24 @@ export class Networks implements Networking {
       overlays: this.#overlays,
       tunnelEnd,
     });
+    this.situations = new SituationReader({
+      kernel,
+      facts: this.#facts,
+      registry: this.#registry,
+      table: this.#table,
+      names: this.#names,
+      overlays: this.#overlays,
+      hostsDirectory: (id) => join(config.dataRoot, 'containers', id),
+    });
   }
 
   resolve(ref: string): Network {
     return this.#registry.resolve(ref);
+  }
+
+  /** By its full id. */
+  find(id: string): Network | undefined {
+    return this.#registry.get(id);
   }
 
   list(): readonly Network[] {
