@@ -13,6 +13,6 @@ export async function probe(kernel: Kernel, request: ProbeRequest, names: ProbeN
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
     const detail = `no packet could be sent: ${error.message}`;
-    return { reachable: undefined, cause: undefined, steps: [{ kind: 'not-sent', detail }] };
+    return { reachable: null, cause: null, steps: [{ kind: 'not-sent', detail }] };
   }
 }

@@ -66,14 +66,14 @@ test('what the sender is told', () => {
   assert.equal(cause({ outcome: { kind: 'failed', errno: 'ENETUNREACH' }, hops: [] }), 'no-route');
   assert.equal(cause({ outcome: { kind: 'failed', errno: 'EMSGSIZE' }, hops: [] }), 'mtu');
   const answered = explainProbe({ ...silence, outcome: { kind: 'answered' } }, request, names);
-  assert.deepEqual([answered.reachable, answered.cause], [true, undefined]);
+  assert.deepEqual([answered.reachable, answered.cause], [true, null]);
 });
 
 test('nothing sent is neither reachable nor not', () => {
   const report = explainProbe({ ...silence, outcome: { kind: 'not-sent', why: 'no block' } }, request, names);
   assert.deepEqual(report, {
-    reachable: undefined,
-    cause: undefined,
+    reachable: null,
+    cause: null,
     steps: [{ kind: 'not-sent', detail: 'no block' }],
   });
 });

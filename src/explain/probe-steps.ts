@@ -26,9 +26,9 @@ export interface ProbeStep {
 
 /** The live part of an answer of `gangway why`. */
 export interface ProbeReport {
-  /** Undefined where a packet cannot tell: none was sent, or a datagram left the host and nothing is known of it. */
-  readonly reachable: boolean | undefined;
-  readonly cause: Cause | undefined;
+  /** Null where a packet cannot tell: none was sent, or a datagram left the host and nothing is known of it. */
+  readonly reachable: boolean | null;
+  readonly cause: Cause | null;
   readonly steps: readonly ProbeStep[];
 }
 
@@ -44,7 +44,7 @@ const WAYS: readonly ProbePlace[] = ['from', 'host', 'to'];
 export function explainProbe(facts: ProbeFacts, request: ProbeRequest, names: ProbeNames): ProbeReport {
   const { outcome } = facts;
   if (outcome.kind === 'not-sent')
-    return { reachable: undefined, cause: undefined, steps: [{ kind: 'not-sent', detail: outcome.why }] };
+    return { reachable: null, cause: null, steps: [{ kind: 'not-sent', detail: outcome.why }] };
   const legs = legsOf(facts.hops.filter(({ direction }) => direction === 'there'));
   const there = legs.flat();
   const back = WAYS.toReversed().flatMap((place) =>
@@ -57,7 +57,7 @@ export function explainProbe(facts: ProbeFacts, request: ProbeRequest, names: Pr
     ...back.flatMap((hop) => (isDrop(hop) ? [dropStep(hop, place, 'the answer is dropped')] : [])),
   ];
   const reachable = reached(facts, request, there);
-  if (reachable !== false) return { reachable, cause: undefined, steps: [...steps, goodEnd(facts, there)] };
+  if (reachable !== false) return { reachable, cause: null, steps: [...steps, goodEnd(facts, there)] };
   const cause = causeOf(facts, request, there, back);
   return { reachable, cause, steps: [...steps, badEnd(facts, there, cause)] };
 }
@@ -75,7 +75,7 @@ function reached(
   { outcome, dropped }: ProbeFacts,
   { to, toNetns, from }: ProbeRequest,
   there: readonly ProbeHop[],
-): boolean | undefined {
+): boolean | null {
   if (outcome.kind === 'answered') return true;
   if (outcome.kind !== 'silence' || to.protocol !== 'udp' || there.some(isDrop) || dropped.some(isTelling)) {
     return false;
@@ -84,7 +84,7 @@ function reached(
   if (isDelivered(there)) return true;
   const last = there.findLast(isRouted);
   const left = last?.hook === 'postrouting' && (last.place === 'host' || from === toNetns);
-  return left && toNetns === undefined ? undefined : false;
+  return left && toNetns === undefined ? null : false;
 }
 
 function causeOf(

@@ -34,6 +34,7 @@ const CLOSED_STATES: readonly number[] = [7, 8];
 const IPS_SEEN_REPLY = 1 << 1;
 /** struct nfgenmsg. */
 const HEADER = 4;
+const NO_ADDRESS = Buffer.alloc(4);
 
 export interface Traffic {
   readonly packets: number;
@@ -54,52 +55,53 @@ export interface ConnectionEvent {
   /** Both ends of a TCP connection are done with it; the kernel keeps the entry for some time. */
   readonly closed: boolean;
   /** There and back; absent without `net.netfilter.nf_conntrack_acct`. */
-  readonly traffic?: { readonly there: Traffic; readonly back: Traffic };
+  readonly traffic?: { readonly there: Traffic; readonly back: Traffic } | undefined;
 }
 
-/** Undefined for a message of another kind, or of an entry without addresses. */
+/** Undefined for a message of another kind, or without an entry's addresses. */
 export function parseConnectionEvent(message: NetlinkMessage): ConnectionEvent | undefined {
   const { type, flags, payload } = message;
   if (type !== CT_NEW && type !== CT_DELETE) return undefined;
   const attributes = parseAttributes(payload, HEADER);
-  const original = parseTuple(attributes.get(CTA.TUPLE_ORIG));
-  const reply = parseTuple(attributes.get(CTA.TUPLE_REPLY));
-  if (original === undefined || reply === undefined) return undefined;
-  const there = parseCounters(attributes.get(CTA.COUNTERS_ORIG));
-  const back = parseCounters(attributes.get(CTA.COUNTERS_REPLY));
-  const tuple = attributes.get(CTA.TUPLE_ORIG);
+  const [there, back] = [attributes.get(CTA.TUPLE_ORIG), attributes.get(CTA.TUPLE_REPLY)];
+  if (there === undefined || back === undefined) return undefined;
   return {
-    key: Buffer.concat([payload.subarray(0, 1), tuple ?? Buffer.alloc(0)]),
+    get key() {
+      return Buffer.concat([payload.subarray(0, 1), there]);
+    },
     kind: type === CT_DELETE ? 'destroy' : (flags & NLM_F_CREATE) !== 0 ? 'new' : 'update',
     id: attributes.get(CTA.ID)?.readUInt32BE(0) ?? 0,
-    original,
-    reply,
+    // Of most updates nobody wants to know them.
+    get original() {
+      return parseTuple(there);
+    },
+    get reply() {
+      return parseTuple(back);
+    },
     closed: CLOSED_STATES.includes(tcpState(attributes.get(CTA.PROTOINFO))),
     answered: ((attributes.get(CTA.STATUS)?.readUInt32BE(0) ?? 0) & IPS_SEEN_REPLY) !== 0,
-    ...(there && back && { traffic: { there, back } }),
+    get traffic() {
+      const [sent, answered] = [CTA.COUNTERS_ORIG, CTA.COUNTERS_REPLY].map((counters) =>
+        parseCounters(attributes.get(counters)),
+      );
+      return sent && answered && { there: sent, back: answered };
+    },
   };
 }
 
-function parseTuple(payload: Buffer | undefined): Tuple | undefined {
-  if (payload === undefined) return undefined;
+function parseTuple(payload: Buffer): Tuple {
   const parts = parseAttributes(payload);
   const ip = parseAttributes(parts.get(TUPLE_IP) ?? Buffer.alloc(0));
   const proto = parseAttributes(parts.get(TUPLE_PROTO) ?? Buffer.alloc(0));
-  const address = (v4: number, v6: number): Ip | undefined => {
-    const bytes = ip.get(v4) ?? ip.get(v6);
-    return bytes && ipFromBytes(bytes);
-  };
-  const source = address(IP.V4_SRC, IP.V6_SRC);
-  const destination = address(IP.V4_DST, IP.V6_DST);
-  const number = proto.get(PROTO.NUM)?.readUInt8(0);
-  if (source === undefined || destination === undefined || number === undefined) return undefined;
+  // An entry always has both.
+  const address = (v4: number, v6: number): Ip => ipFromBytes(ip.get(v4) ?? ip.get(v6) ?? NO_ADDRESS);
   const sourcePort = proto.get(PROTO.SRC_PORT)?.readUInt16BE(0);
   const destinationPort = proto.get(PROTO.DST_PORT)?.readUInt16BE(0);
   const echoId = (proto.get(PROTO.ICMP_ID) ?? proto.get(PROTO.ICMPV6_ID))?.readUInt16BE(0);
   return {
-    protocol: protocolOf(number),
-    source,
-    destination,
+    protocol: protocolOf(proto.get(PROTO.NUM)?.readUInt8(0) ?? 0),
+    source: address(IP.V4_SRC, IP.V6_SRC),
+    destination: address(IP.V4_DST, IP.V6_DST),
     ...(sourcePort !== undefined && { sourcePort }),
     ...(destinationPort !== undefined && { destinationPort }),
     ...(echoId !== undefined && { echoId }),

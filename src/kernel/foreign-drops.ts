@@ -8,7 +8,7 @@ const TABLE = 'gangway_watch';
 /** Right after connection tracking (-200), which knows what is new. */
 const PRIORITY = -199;
 /** Packets a second that are traced, some twenty messages each. */
-const RATE = 100;
+const RATE = 50;
 /** Rules of others are listed when one drops, and again when they may have changed. */
 const LISTED_MS = 5000;
 
@@ -62,13 +62,13 @@ export class ForeignDrops {
       this.#rules.forget();
       this.#listed = performance.now();
     }
-    const seen = new Map<number, TraceEvent & { readonly tuple: Tuple }>();
+    const seen = new Map<number, TraceEvent>();
     return this.#trace.read(datagrams).flatMap((event): readonly ForeignDrop[] => {
-      const { packet, tuple, verdict, table } = event;
-      if (tuple !== undefined) seen.set(packet, { ...event, tuple });
-      const known = seen.get(packet);
-      if (verdict !== 'drop' || table === TABLE_NAME || known === undefined) return [];
-      return [{ rule: this.#ruleName(event), tuple: known.tuple, iif: known.iif, oif: known.oif }];
+      const { packet, first, verdict, table } = event;
+      if (first) seen.set(packet, event);
+      if (verdict !== 'drop' || table === TABLE_NAME) return [];
+      const { tuple, iif = 0, oif = 0 } = seen.get(packet) ?? {};
+      return tuple === undefined ? [] : [{ rule: this.#ruleName(event), tuple, iif, oif }];
     });
   }
 

@@ -72,7 +72,9 @@ export interface TraceEvent {
   readonly verdict: TraceVerdict;
   /** Where a jump leads. */
   readonly target: string | undefined;
-  /** The packet as it is now: in the first event of each base chain alone. */
+  /** It is the first one in a base chain, and has the packet's headers. */
+  readonly first: boolean;
+  /** The packet as it is now, read from its headers when it is asked for. */
   readonly tuple: Tuple | undefined;
   /** The packet answers an echo; told with the tuple. */
   readonly echoReply: boolean;
@@ -98,7 +100,6 @@ export function parseTrace({ type, payload }: NetlinkMessage): TraceEvent | unde
   const target = verdict.get(VERDICT_CHAIN);
   const network = attributes.get(TRACE.NETWORK_HEADER);
   const transport = attributes.get(TRACE.TRANSPORT_HEADER);
-  const tuple = network && tupleOf(network, transport);
   const handle = attributes.get(TRACE.RULE_HANDLE);
   return {
     packet: number(TRACE.ID) ?? 0,
@@ -109,8 +110,14 @@ export function parseTrace({ type, payload }: NetlinkMessage): TraceEvent | unde
     handle: handle === undefined ? undefined : Number(handle.readBigUInt64BE(0)),
     verdict: VERDICTS[code ?? 1] ?? 'accept',
     target: target && readText(target),
-    tuple,
-    echoReply: tuple?.echoId !== undefined && ECHO_REPLIES.includes(transport?.readUInt8(0) ?? -1),
+    first: network !== undefined,
+    // Of most events nobody wants to know it.
+    get tuple() {
+      return network && tupleOf(network, transport);
+    },
+    get echoReply() {
+      return this.tuple?.echoId !== undefined && ECHO_REPLIES.includes(transport?.readUInt8(0) ?? -1);
+    },
     iif: number(TRACE.IIF) ?? 0,
     oif: number(TRACE.OIF) ?? 0,
   };

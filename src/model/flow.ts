@@ -35,7 +35,10 @@ export type FlowEvent =
       readonly nat?: FlowNat;
       /** Something came back. */
       readonly answered: boolean;
-      /** With the headers of IP; absent where the kernel had not counted from the beginning. */
+      /**
+       * With the headers of IP; of connections within a network that connection tracking does not see, data alone.
+       * Absent where the kernel had not counted from the beginning.
+       */
       readonly bytes?: { readonly there: number; readonly back: number };
     })
   | (FlowBase & {

@@ -16,10 +16,14 @@ const place = (address: Ip, port: number | undefined): Pick<FlowEnd, 'address' |
   ...(port !== undefined && { port }),
 });
 
-const namedEnd = (find: FindName, address: Ip, port: number | undefined): FlowEnd => ({
-  ...find(address),
-  ...place(address, port),
-});
+function namedEnd(find: FindName, address: Ip, port: number | undefined): FlowEnd {
+  const { name, network } = find(address) ?? {};
+  return {
+    ...(name !== undefined && { name }),
+    ...(network !== undefined && { network }),
+    ...place(address, port),
+  };
+}
 
 /** From who really asks to who really answers, whatever was translated between. */
 function endsOf({ original, reply }: ConnectionEvent, find: FindName, time: string): Ends {

@@ -23,11 +23,13 @@ function stage(endpoints: Endpoint[]) {
     kernel,
     names: {
       endpoints: () => endpoints,
+      remotes: () => [],
       endpointsOf: (id) => endpoints.filter(({ containerId }) => containerId === id),
       containerName: () => undefined,
-      networkName: () => 'lamp',
+      network: () => ({ name: 'lamp', overlay: false }),
       hostAddresses: () => kernel.host().localAddresses,
     },
+    log: { error: (...given: unknown[]) => assert.fail(String(given)) },
     subscribe: (listener) => bus.subscribe(listener),
   });
   const events: FlowEvent[] = [];
@@ -39,7 +41,15 @@ function stage(endpoints: Endpoint[]) {
     },
   };
   const say = async (report: Partial<TrafficReport>): Promise<void> => {
-    kernel.traffic.push({ connections: [], drops: [], foreignDrops: [], lost: 0, more: false, ...report });
+    kernel.traffic.push({
+      connections: [],
+      bridged: [],
+      drops: [],
+      foreignDrops: [],
+      lost: 0,
+      more: false,
+      ...report,
+    });
     await sleep(250);
   };
   return { kernel, bus, traffic, watcher, events, say, lost: () => lost };
@@ -118,8 +128,8 @@ test('drops have their cause, the host its name, and what was lost is counted', 
   } as const;
   await say({
     drops: [
-      { rule: 'internal-in', tuple, iif: 0, oif: 3, sequence: 1 },
-      { rule: 'arp-spoof', tuple: undefined, iif: 3, oif: 0, sequence: 2 },
+      { rule: 'internal-in', tuple, iif: 0, oif: 3 },
+      { rule: 'arp-spoof', tuple: undefined, iif: 3, oif: 0 },
     ],
     lost: 4,
   });

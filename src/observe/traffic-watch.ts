@@ -1,9 +1,12 @@
 import type { EventMessage } from '@docker/node-sdk';
+import type { Logger } from 'pino';
 import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { TrafficReport, TrafficSource } from '../kernel/traffic.ts';
+import { familyOf } from '../model/address.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import { AddressNames, type NameSource } from './address-names.ts';
+import { BridgedFlows } from './bridged-flows.ts';
 import { closeEvent, dropEvent, foreignDropEvent, openEvent } from './flow-events.ts';
 
 /** Who watches. */
@@ -16,6 +19,7 @@ export interface Watcher {
 export interface TrafficWatchOptions {
   readonly kernel: Pick<Kernel, 'hearTraffic' | 'linkNames'>;
   readonly names: NameSource;
+  readonly log: Pick<Logger, 'error'>;
   /** The daemon's events: containers come and go. @returns ends it */
   readonly subscribe: (listener: (event: EventMessage) => void) => () => void;
 }
@@ -33,7 +37,7 @@ const LOOK_AGAIN_MS = 25;
 const DATAGRAMS = 400;
 /** Connections whose end will be told. */
 const REMEMBERED = 65_536;
-const HOST_EVERY_MS = 5000;
+const REFRESH_EVERY_MS = 5000;
 
 /** Connections and drops as they happen, with names. Nothing is heard, and nothing costs, while nobody watches. */
 export class TrafficWatch {
@@ -41,10 +45,11 @@ export class TrafficWatch {
   readonly #watchers = new Set<Watcher>();
   /** By their number: those whose beginning was heard and whose end was not. */
   readonly #open = new Set<number>();
+  #bridged = new BridgedFlows();
   #hearing: Hearing | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #hostSeen = 0;
-  #links: ReadonlyMap<number, string> = new Map();
+  #refreshed = 0;
+  #links = new Map<number, string>();
 
   constructor(options: TrafficWatchOptions) {
     this.#options = options;
@@ -69,6 +74,7 @@ export class TrafficWatch {
     this.#hearing = undefined;
     this.#watchers.clear();
     this.#open.clear();
+    this.#bridged = new BridgedFlows();
   }
 
   #begin(): Hearing {
@@ -78,7 +84,7 @@ export class TrafficWatch {
       if (Type === 'container' && Action === 'rename') names.follow(Actor?.ID ?? '');
     });
     const source = this.#options.kernel.hearTraffic();
-    this.#hostSeen = performance.now();
+    this.#refreshed = performance.now();
     this.#links = new Map();
     this.#lookIn(LOOK_EVERY_MS);
     return { source, names, stop };
@@ -91,17 +97,23 @@ export class TrafficWatch {
   #look(): void {
     const hearing = this.#hearing;
     if (hearing === undefined) return;
-    if (performance.now() - this.#hostSeen > HOST_EVERY_MS) {
-      hearing.names.followHost();
-      this.#hostSeen = performance.now();
+    let more = false;
+    try {
+      if (performance.now() - this.#refreshed > REFRESH_EVERY_MS) {
+        hearing.names.refresh();
+        this.#refreshed = performance.now();
+      }
+      const report = hearing.source.read(DATAGRAMS);
+      this.#tell(report, hearing.source, hearing.names);
+      more = report.more;
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the traffic cannot be heard');
     }
-    const report = hearing.source.read(DATAGRAMS);
-    this.#tell(report, hearing.source, hearing.names);
-    this.#lookIn(report.more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
+    this.#lookIn(more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
   #tell(
-    { connections, drops, foreignDrops, lost }: TrafficReport,
+    { connections, bridged, drops, foreignDrops, lost }: TrafficReport,
     source: TrafficSource,
     names: AddressNames,
   ): void {
@@ -120,6 +132,14 @@ export class TrafficWatch {
         send(closeEvent(event, trafficOf(event, source), find, time));
       }
     }
+    for (const packet of bridged) {
+      const { source: from } = packet.tuple;
+      // What connection tracking sees as well is told by it, with headers and packets counted.
+      if (source.trackedOnBridges.has(familyOf(from)) && !find(from)?.overlay) continue;
+      const event = this.#bridged.take(packet);
+      if (event?.closed) send(closeEvent(event, event.traffic, find, time));
+      else if (event !== undefined) send(openEvent(event, find, time));
+    }
     for (const drop of drops) send(dropEvent(drop, find, this.#linkName(drop.iif), time));
     for (const drop of foreignDrops) send(foreignDropEvent(drop, find, this.#linkName(drop.iif), time));
     if (left > 0) for (const watcher of this.#watchers) watcher.leftOut(left);
@@ -128,8 +148,12 @@ export class TrafficWatch {
   /** The names are listed again when a number is new. */
   #linkName(index: number): string | undefined {
     if (index === 0) return undefined;
-    if (!this.#links.has(index)) this.#links = this.#options.kernel.linkNames();
-    return this.#links.get(index);
+    if (!this.#links.has(index)) {
+      this.#links = new Map(this.#options.kernel.linkNames());
+      // Gone already: not asked for again.
+      if (!this.#links.has(index)) this.#links.set(index, '');
+    }
+    return this.#links.get(index) || undefined;
   }
 }
 

@@ -125,6 +125,27 @@ test('a container is followed by its name before it is there, and by its new one
   await end(watching);
 });
 
+test('a connection within a network is seen once, whether the firewall sees what bridges hand on or not', async () => {
+  const address = await addressOf('web');
+  const setting = (value: number) =>
+    machine.host(['sysctl', '-q', `net.bridge.bridge-nf-call-iptables=${value}`]);
+  const answer = `web ${await addressOf('client')} 80`;
+  for (const shown of [1, 0]) {
+    await setting(shown);
+    const watching = await watch('--json', '--network', 'lamp');
+    assert.equal(await ask('client', address), answer);
+    const close = await watching.find('its end', (event) => event.kind === 'close');
+    assert.ok(close.kind === 'close' && close.answered);
+    assert.deepEqual([close.from.name, close.to.name, close.to.port], ['client', 'web', 80]);
+    if (shown === 1) assert.ok((close.bytes?.back ?? 0) > 150, 'with headers');
+    else assert.deepEqual(close.bytes, { there: 0, back: answer.length }, 'data alone');
+    const kinds = watching.lines.map((line) => (JSON.parse(line) as WatchEvent).kind);
+    assert.deepEqual(kinds, ['open', 'close']);
+    await end(watching);
+  }
+  await setting(1);
+});
+
 test('what the firewall of somebody else drops is told with table, chain and rule', async () => {
   const watching = await watch('--json', '--drops', '--container', 'web');
   const rules =

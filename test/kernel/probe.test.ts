@@ -115,7 +115,7 @@ const kinds = ({ steps }: ProbeReport) =>
 test('an accepted connection: the way there by interfaces and own rules, and the answer', async () => {
   const { report } = await ask(web.path, tcp('10.88.0.3', 80), db.path);
   assert.equal(report.reachable, true, JSON.stringify(report));
-  assert.equal(report.cause, undefined);
+  assert.equal(report.cause, null);
   assert.deepEqual(report.steps[0]?.to, '10.88.0.3:80');
   assert.deepEqual(
     report.steps.filter(({ kind }) => kind === 'link').map(({ from, to }) => from ?? to),
@@ -223,7 +223,7 @@ test('datagrams: refused without a program, taken by one, unknown beyond the hos
   close(fd);
   close(other);
   const beyond = await ask(web.path, udp('198.51.100.2', 53));
-  assert.deepEqual([beyond.report.reachable, beyond.report.cause], [undefined, undefined]);
+  assert.deepEqual([beyond.report.reachable, beyond.report.cause], [null, null]);
 });
 
 test('an echo, and IPv6', async () => {
