@@ -139,7 +139,8 @@ program
 Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
 and by whoever has the link.`,
   )
-  .action(({ port }: { port: string }) => runUi(program.opts<{ host: string }>().host, parsePort(port)));
+  .action(({ port }: { port: string }) => runUi(client(), parsePort(port)));
+
 cluster
   .command('forget')
   .argument('<host>', 'name, id or its beginning')
