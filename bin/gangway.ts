@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
-import { chooseEngine, DEFAULT_HOST } from '../src/cli/docker-context.ts';
+import { chooseEngine, DEFAULT_HOST, type EngineAddress } from '../src/cli/docker-context.ts';
 import { METADATA_ARGUMENT, pluginMetadata, withoutPluginName } from '../src/cli/docker-plugin.ts';
 import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
@@ -42,11 +42,13 @@ Examples:
 A link to this program in ~/.docker/cli-plugins/docker-gangway makes it \`docker gangway\`.`,
   );
 
-function client(): ApiClient {
+function engine(): EngineAddress {
   const { host, context, config } = program.opts<{ host?: string; context?: string; config?: string }>();
   const env = config === undefined ? process.env : { ...process.env, DOCKER_CONFIG: config };
-  return new ApiClient(chooseEngine({ host, context, env, plugin }));
+  return chooseEngine({ host, context, env, plugin });
 }
+
+const client = (): ApiClient => new ApiClient(engine());
 
 program
   .command('why')
