@@ -1,34 +1,69 @@
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { GANGWAY_VERSION } from '../src/api/version.ts';
 import { ApiClient, ApiFailure } from '../src/cli/api-client.ts';
 import { formatCluster } from '../src/cli/cluster.ts';
+import { chooseEngine, DEFAULT_HOST, type EngineAddress } from '../src/cli/docker-context.ts';
+import { METADATA_ARGUMENT, pluginMetadata, withoutPluginName } from '../src/cli/docker-plugin.ts';
 import { doctorStatus, formatDoctor } from '../src/cli/doctor.ts';
 import { formatPorts, publishedPorts } from '../src/cli/ports.ts';
 import { drawTopology, onlyNetworks } from '../src/cli/topology.ts';
 import { parsePort, runUi } from '../src/cli/ui.ts';
 import { type WatchOptions, watch } from '../src/cli/watch.ts';
+import { exitStatusOf, formatAnswer, WHY_HELP, whyPath } from '../src/cli/why.ts';
+import type { Answer } from '../src/explain/answer.ts';
 import type { DoctorReport } from '../src/model/finding.ts';
 import type { ClusterReport } from '../src/model/overlay.ts';
 import type { Topology, TopologyCounters } from '../src/model/topology.ts';
 
+const { args, plugin } = withoutPluginName(process.argv.slice(2));
+
 const program = new Command('gangway')
   .description("Looks into Gangway's network. For everything else there is docker --context gangway.")
   .version(GANGWAY_VERSION)
-  .option('-H, --host <address>', "the daemon's socket", 'unix:///run/gangway/docker.sock')
+  .option(
+    '-H, --host <address>',
+    `the daemon: unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context in use, ${DEFAULT_HOST})`,
+  )
+  .option('-c, --context <name>', 'the docker context whose engine is asked')
+  .option('--config <directory>', "docker's configuration: its contexts are there")
   .addHelpText(
     'after',
     `
 Examples:
+  gangway why web db:3306     can web reach db on port 3306, by which way, and why not
   gangway ports               every published port of this host, and where it leads
   gangway ways web            the way of a packet to and from the container web
   gangway watch               connections and dropped packets as they happen
   gangway topology lamp       the network lamp: its switch, veth pairs, containers
   gangway ui                  the picture live, in a browser of this machine
   gangway cluster             hosts and overlay networks of the cluster
-  gangway doctor              what of this host would break containers, and what mends it`,
+  gangway doctor              what of this host would break containers, and what mends it
+
+A link to this program in ~/.docker/cli-plugins/docker-gangway makes it \`docker gangway\`.`,
   );
 
-const client = (): ApiClient => new ApiClient(program.opts<{ host: string }>().host);
+function engine(): EngineAddress {
+  const { host, context, config } = program.opts<{ host?: string; context?: string; config?: string }>();
+  const env = config === undefined ? process.env : { ...process.env, DOCKER_CONFIG: config };
+  return chooseEngine({ host, context, env, plugin });
+}
+
+const client = (): ApiClient => new ApiClient(engine());
+
+program
+  .command('why')
+  .argument('<from>', 'container, service or alias, host, outside, internet, or an address')
+  .argument('<to>', 'the same, with :PORT or :PORT/udp; without a port, whether packets arrive')
+  .description('can FROM reach TO: by which way, and if not, why not and what to change')
+  .option('--json', 'the answer as data')
+  .option('--no-probe', 'send no packet, say only what follows from rules, routes and listeners')
+  .addHelpText('after', WHY_HELP)
+  .exitOverride()
+  .action(async (from: string, to: string, options: { json?: boolean; probe: boolean }) => {
+    const answer = await client().get<Answer>(whyPath(from, to, options.probe));
+    console.log(options.json ? JSON.stringify(answer, undefined, 2) : formatAnswer(answer));
+    process.exitCode = exitStatusOf(answer);
+  });
 
 program
   .command('ports')
@@ -106,7 +141,8 @@ program
 Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
 and by whoever has the link.`,
   )
-  .action(({ port }: { port: string }) => runUi(program.opts<{ host: string }>().host, parsePort(port)));
+  .action(({ port }: { port: string }) => runUi(engine().host, parsePort(port)));
+
 cluster
   .command('forget')
   .argument('<host>', 'name, id or its beginning')
@@ -135,10 +171,17 @@ program
     }
   });
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof ApiFailure)) throw error;
-  console.error(`gangway: ${error.message}`);
-  process.exitCode = 1;
+if (args[0] === METADATA_ARGUMENT) {
+  console.log(pluginMetadata());
+} else {
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    // Only `why` has it thrown, whose exit status 1 is an answer.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else if (error instanceof ApiFailure) {
+      console.error(`gangway: ${error.message}`);
+      process.exitCode = args.includes('why') ? exitStatusOf(error) : 1;
+    } else throw error;
+  }
 }

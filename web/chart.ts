@@ -10,7 +10,8 @@ const MOST_POINTS = 150;
 
 /** The last hour, or what is known of it, as two lines: what came, and what went. */
 export function chart(history: HistoryAnswer, names: readonly [received: string, sent: string]): HTMLElement {
-  const known = history.received.length - history.received.findIndex((value) => value !== null);
+  const first = history.received.findIndex((value) => value !== null);
+  const known = first < 0 ? 0 : history.received.length - first;
   const minutes = SPANS.find((span) => (known * history.step) / 60 <= span) ?? 60;
   const count = (minutes * 60) / history.step;
   const received = thin(history.received.slice(-count));
@@ -72,9 +73,9 @@ function line(values: readonly (number | null)[], most: number): string {
   for (const point of points(values, most)) {
     if (point === undefined) pen = 'M';
     else {
-      path += `${pen}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-      // A lone point is a dot.
-      if (pen === 'M') path += 'h0.5';
+      // A lone point is a dash.
+      path += pen === 'M' ? `M${(point[0] - 2).toFixed(1)} ${point[1].toFixed(1)}` : '';
+      path += `L${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
       pen = 'L';
     }
   }

@@ -1,4 +1,5 @@
-import type { Peer, TrafficEvent } from '../src/ui/messages.ts';
+import type { FlowEnd } from '../src/model/flow.ts';
+import type { DropEvent } from '../src/ui/messages.ts';
 import { h, setText } from './elements.ts';
 import { clock, plural } from './words.ts';
 
@@ -8,7 +9,7 @@ const MARKED_MS = 8000;
 
 interface Line {
   readonly key: string;
-  readonly event: TrafficEvent;
+  readonly event: DropEvent;
   count: number;
   at: number;
 }
@@ -26,8 +27,7 @@ export class Drops {
     this.#ask = ask;
   }
 
-  add(events: readonly TrafficEvent[]): void {
-    const drops = events.filter(({ kind }) => kind === 'drop');
+  add(drops: readonly DropEvent[]): void {
     if (drops.length === 0) return;
     for (const event of drops) {
       const key = [
@@ -84,7 +84,7 @@ export class Drops {
           'li',
           '',
           question,
-          h('div', 'why', event.cause ?? 'unknown cause', event.rule === undefined ? '' : ` (${event.rule})`),
+          h('div', 'why', event.cause, event.rule === '' ? '' : ` (${event.rule})`),
           h('div', 'quiet', `${clock(event.time)}${times}`),
         );
       }),
@@ -92,4 +92,4 @@ export class Drops {
   }
 }
 
-const named = ({ name, address }: Peer): string => name || address;
+const named = ({ name, address }: FlowEnd): string => name || address;

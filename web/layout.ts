@@ -72,7 +72,7 @@ export interface LayoutOptions {
 /** More places than this are drawn small, and more than the second as an overview. */
 export const LARGE_UP_TO = 60;
 const SMALL_UP_TO = 150;
-const MOST_PORT_ROWS = 3;
+const MOST_PORT_ROWS = 4;
 const MOST_ARROWS = 12;
 const MORE_WIDTH = 84;
 /** Room left of a panel for what leads to it. */
@@ -157,7 +157,7 @@ export function layOut(model: Model, sections: readonly Section[], options: Layo
       const panel = { x: left(column) + gutter, y: at, w: wide - gutter, h: 0 };
       const height = layOutGroup(model, group, panel, detail, { nodes, edges, drops, lanes });
       const { network } = group;
-      const leads = network === undefined ? group.id === 'mode:host' : !network.internal;
+      const leads = hasWayOut(group);
       if (leads) {
         const trunk = left(column) + (gutter < 30 ? 4 : 9);
         const middle = at + SWITCH / 2;
@@ -183,6 +183,10 @@ export function layOut(model: Model, sections: readonly Section[], options: Layo
   arrows(ports, top.chips, drops, lanes, top.bottom, edges);
   return { width, height: Math.max(y, top.bottom + 40), nodes, edges };
 }
+
+/** By the host itself: containers of an overlay network leave by docker_gwbridge. */
+const hasWayOut = ({ id, network }: Group): boolean =>
+  network === undefined ? id === 'mode:host' : !network.internal && network.driver !== 'overlay';
 
 /** How groups are drawn, and how those are that were toggled. */
 function detailsOf(wanted: LayoutOptions['detail'], total: number): readonly [Detail, Detail] {
@@ -291,6 +295,8 @@ function layOutGroup(
   let y = panel.y + SWITCH + (detail === 'tiny' ? 10 : 14);
   let column = 0;
   let far = '';
+  // A tunnel is counted as a whole.
+  const alone = new Set(places.map(({ container }) => container.host)).size <= 2;
   for (const place of places) {
     const host = model.hosts.get(place.container.host);
     const remote = host !== undefined && !host.own && network !== undefined;
@@ -317,7 +323,7 @@ function layOutGroup(
           [bus, y + 16],
           [x, y + 16],
         ],
-        ...(network.tunnel !== undefined && { link: network.tunnel.ifName }),
+        ...(network.tunnel !== undefined && alone && { link: network.tunnel.ifName }),
       });
       y += 36;
     }

@@ -12,7 +12,7 @@ export function listen(handlers: Handlers, onLost: (lost: boolean) => void): voi
   };
   on('topology');
   on('rates');
-  on('traffic');
+  on('drops');
   on('daemon');
   source.addEventListener('open', () => onLost(false));
   source.addEventListener('error', () => {

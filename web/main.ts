@@ -1,5 +1,5 @@
 import type { Topology } from '../src/model/topology.ts';
-import type { DaemonState, Rates, TrafficEvent } from '../src/ui/messages.ts';
+import type { DaemonState, DropEvent, Rates } from '../src/ui/messages.ts';
 import { showAnswer } from './answer.ts';
 import { Details } from './details.ts';
 import { Drops } from './drops.ts';
@@ -29,6 +29,7 @@ const drops = new Drops(byId('drops', HTMLElement), byId('drop-count', HTMLEleme
   void question();
 });
 
+const narrow = matchMedia('(max-width: 1000px)');
 let model: Model | undefined;
 let rates: Rates = { time: 0, links: {}, ports: {} };
 let daemon: DaemonState = { state: 'connecting', watch: false };
@@ -41,6 +42,8 @@ const toggled = new Set<string>();
 let only: ReadonlySet<string> | undefined;
 let chosen: string | undefined;
 let focused: string | undefined;
+/** The container under the mouse: its other places are shown. */
+let pointed: string | undefined;
 let answered: { readonly from: string; readonly to: string; readonly answer: WhyAnswer } | undefined;
 
 function draw(): void {
@@ -67,15 +70,19 @@ const nodeOf = (id: string | undefined): SceneNode | undefined =>
 function tell(nothing: boolean): void {
   if (model === undefined) return;
   const empty = emptyNetworks(model).map(({ name }) => name);
-  notice.hidden = !nothing && (empty.length === 0 || search.value !== '');
-  notice.classList.toggle('small', !nothing);
-  if (search.value !== '' && nothing) setText(notice, `Nothing here is like “${search.value}”.`);
-  else if (nothing)
-    setText(
-      notice,
-      'No container is on a network yet. docker run -d --name web -p 8080:80 httpd brings the first one here.',
-    );
-  else setText(notice, `Without containers: ${empty.join(', ')}`);
+  const all = search.value === '' && only === undefined;
+  setText(
+    byId('without', HTMLElement),
+    all && empty.length > 0 ? `Without containers: ${empty.join(', ')}` : '',
+  );
+  notice.hidden = !nothing;
+  const sought = search.value.trim();
+  setText(
+    notice,
+    sought !== ''
+      ? `Nothing here is like “${sought}”.`
+      : 'No container is on a network yet. docker run -d --name web -p 8080:80 httpd brings the first one here.',
+  );
 }
 
 function endsOf(node: SceneNode | undefined): string | undefined {
@@ -91,6 +98,17 @@ function endsOf(node: SceneNode | undefined): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** With the port that is most likely meant: a published one, else one that the image names. */
+function targetOf(node: SceneNode, end: string): string {
+  if (node.kind === 'outside') return 'internet';
+  const container = model?.topology.containers.find(({ name }) => name === end);
+  if (container === undefined) return end;
+  const [published] = model?.portsOf.get(container.id) ?? [];
+  const [exposed] = container.exposed;
+  const port = published === undefined ? exposed : `${published.containerPort}/${published.protocol}`;
+  return port === undefined ? end : `${end}:${port.replace(/\/tcp$/, '')}`;
 }
 
 /** The first one chosen is A; the next one is B, and the question is asked. */
@@ -111,7 +129,7 @@ function choose(id: string): void {
   chosen = id;
   if (end !== undefined && before !== undefined && before !== end && answered === undefined) {
     from.value = before;
-    to.value = node.kind === 'outside' ? 'internet' : end;
+    to.value = targetOf(node, end);
     void question();
   } else if (end !== undefined) {
     forget();
@@ -120,11 +138,18 @@ function choose(id: string): void {
     answerBox.replaceChildren(h('p', 'quiet', `Choose another to ask whether ${end} reaches it.`));
   }
   draw();
-  if (node.kind === 'network' || matchMedia('(min-width: 900px)').matches) return;
   document.body.classList.add('asking');
+  if (narrow.matches) showAboveSheet(id);
+}
+
+/** The answer covers the lower half of a narrow screen. */
+function showAboveSheet(id: string): void {
+  const top = picture.element(id)?.getBoundingClientRect().top ?? 0;
+  window.scrollBy({ top: top - window.innerHeight * 0.22 });
 }
 
 function clear(): void {
+  document.body.classList.remove('asking');
   chosen = undefined;
   forget();
   from.value = '';
@@ -199,7 +224,7 @@ function marks(): void {
     if (node.id === chosen) add(node.id, 'chosen');
     const name = endsOf(node);
     if (name !== undefined && node.kind === 'place') {
-      if (name === endsOf(current) && node.id !== chosen) add(node.id, 'same');
+      if (name === pointed || (name === endsOf(current) && node.id !== chosen)) add(node.id, 'same');
       if (name === ends[0]) add(node.id, 'end-a');
       else if (name === ends[1]) add(node.id, 'end-b');
       if (dropped.has(name)) add(node.id, 'dropped');
@@ -249,6 +274,14 @@ root.addEventListener('click', (event) => {
   else choose(id);
 });
 
+root.addEventListener('pointerover', (event) => {
+  const node = nodeOf(idOf(event.target));
+  const name = node?.kind === 'place' || node?.kind === 'port' ? endsOf(node) : undefined;
+  if (name === pointed) return;
+  pointed = name;
+  marks();
+});
+
 root.addEventListener('keydown', (event) => {
   const direction = DIRECTIONS[event.key];
   const id = idOf(event.target);
@@ -267,7 +300,6 @@ document.addEventListener('keydown', (event) => {
       search.blur();
       draw();
     }
-    document.body.classList.remove('asking');
     clear();
     return;
   }
@@ -321,6 +353,7 @@ function showState(): void {
   }
 }
 
+byId('close', HTMLElement).addEventListener('click', () => document.body.classList.remove('asking'));
 byId('density', HTMLElement).addEventListener('click', nextDetail);
 byId('theme', HTMLElement).addEventListener('click', nextTheme);
 byId('help-button', HTMLElement).addEventListener('click', () => help.showModal());
@@ -333,7 +366,13 @@ byId('ask', HTMLFormElement).addEventListener('submit', (event) => {
   void question();
 });
 search.addEventListener('input', draw);
-new ResizeObserver(() => draw()).observe(root);
+let drawnWidth = 0;
+new ResizeObserver(() => {
+  // Its height is what drawing makes of it.
+  if (root.clientWidth === drawnWidth) return;
+  drawnWidth = root.clientWidth;
+  draw();
+}).observe(root);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 
 listen(
@@ -354,7 +393,7 @@ listen(
       details.showRates(rates);
       marks();
     },
-    traffic: (events: readonly TrafficEvent[]) => {
+    drops: (events: readonly DropEvent[]) => {
       drops.add(events);
       marks();
     },

@@ -181,6 +181,7 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
   const name = h('span', 'name', container.name);
   name.title = container.name;
   const mark = legs > 1 ? h('span', 'legs-mark', '⋔') : undefined;
+  if (mark !== undefined) mark.title = `on ${legs} networks`;
   if (detail === 'small') {
     return { classes, label, children: [h('span', 'body', name, mark, h('span', 'rate'))] };
   }
@@ -197,14 +198,20 @@ function placeContent({ place, detail }: Extract<SceneNode, { kind: 'place' }>, 
           'span',
           'line',
           name,
-          mark,
           h('span', 'fill'),
           published[0] !== undefined ? h('span', 'dnat-mark mono', portLabel(published[0])) : undefined,
         ),
         h(
           'span',
           'line',
-          h('span', 'mono quiet', `${endpoint?.ifName === undefined ? '' : `${endpoint.ifName} `}${where}`),
+          h(
+            'span',
+            'mono quiet',
+            endpoint?.ifName === undefined ? undefined : h('span', 'iface', `${endpoint.ifName} `),
+            where,
+          ),
+          h('span', 'fill'),
+          mark,
         ),
       ),
     ],

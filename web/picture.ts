@@ -23,6 +23,7 @@ export class Picture {
   readonly #paths = new Map<string, SVGPathElement>();
   #scene: Scene = { width: 0, height: 0, nodes: [], edges: [] };
   readonly #dropped = new Map<string, { count: number; until: number }>();
+  readonly #hits = new Map<string, number>();
   #marked = new Map<string, string>();
 
   constructor(root: HTMLElement, layer: HTMLElement, svg: SVGSVGElement) {
@@ -131,6 +132,7 @@ export class Picture {
     }
     for (const edge of this.#scene.edges) {
       const path = this.#paths.get(edge.id);
+      if (edge.port !== undefined && path !== undefined) this.#showHits(edge.port, path, rates);
       const [down, up] = flowOf(edge, rates);
       if (edge.link !== undefined) {
         const width = `w${widthOf(down + up)}`;
@@ -140,6 +142,7 @@ export class Picture {
         }
       }
       const id = edge.id.slice(edge.id.indexOf(':') + 1);
+      if (edge.link === undefined) continue;
       if (edge.kind === 'uplink') this.#label(this.element('outside'), down, up, true);
       if (edge.kind === 'veth' || edge.kind === 'gateway') {
         const element = this.element(id);
@@ -151,6 +154,25 @@ export class Picture {
       } else if (edge.kind === 'tunnel')
         this.#label(this.element(edge.id.replace('tunnel:', 'peer:')), down, up, true);
     }
+    for (const node of this.#scene.nodes) {
+      const tunnel = node.kind === 'network' ? node.network?.tunnel : undefined;
+      if (tunnel === undefined) continue;
+      const [received, sent] = rates.links[tunnel.ifName] ?? [0, 0];
+      this.#label(this.element(node.id), sent, received, true);
+    }
+  }
+
+  /** A new connection to a published port runs along its arrow once. */
+  #showHits(port: string, path: SVGPathElement, rates: Rates): void {
+    const now = rates.ports[port];
+    if (now === undefined) return;
+    const before = this.#hits.get(port);
+    this.#hits.set(port, now);
+    path.classList.remove('hit');
+    if (before === undefined || now <= before) return;
+    // Reading a measure makes the browser begin the animation anew.
+    path.getBoundingClientRect();
+    path.classList.add('hit');
   }
 
   #droppedOn(link: string | undefined, now: number): number {

@@ -20,6 +20,7 @@ import { topologyRoutes } from './topology.ts';
 import { unsupportedRoutes } from './unsupported.ts';
 import { volumeRoutes } from './volumes.ts';
 import { watchRoutes } from './watch.ts';
+import { whyRoutes } from './why.ts';
 
 /** Every route of the API. */
 export function routes(app: FastifyInstance, parts: Parts, system: SystemSources): void {
@@ -37,6 +38,7 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
   watchRoutes(app, parts.traffic);
   topologyRoutes(app, new TopologyReader(parts));
+  whyRoutes(app, parts);
   doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);
 }

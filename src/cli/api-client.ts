@@ -1,20 +1,35 @@
-import { request } from 'node:http';
+import { existsSync, readFileSync } from 'node:fs';
+import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { createInterface } from 'node:readline';
+import type { EngineAddress, TlsFiles } from './docker-context.ts';
 
 /** What went wrong, in a sentence for the person at the keyboard. */
 export class ApiFailure extends Error {
   override readonly name = 'ApiFailure';
+  /** The daemon's HTTP status; undefined when it did not answer. */
+  readonly status: number | undefined;
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
 }
 
-/** Speaks to the daemon's API over its unix socket. */
-export class ApiClient {
-  readonly #socketPath: string;
+/** Docker's port without TLS, and with it. */
+const PORTS = { plain: 2375, tls: 2376 } as const;
 
-  /** @param host `unix:///path` @throws ApiFailure for any other kind of address */
-  constructor(host: string) {
+/** Speaks to the daemon's API over its unix socket or TCP. */
+export class ApiClient {
+  readonly #host: string;
+  readonly #options: RequestOptions;
+  readonly #tls: boolean;
+
+  /** @throws ApiFailure for any other kind of address */
+  constructor({ host, tls }: EngineAddress) {
+    this.#host = host;
     const path = /^unix:\/\/(\/.+)$/.exec(host)?.[1];
-    if (path === undefined) throw new ApiFailure(`--host wants unix:///path/to/docker.sock, not ${host}`);
-    this.#socketPath = path;
+    this.#tls = path === undefined && (tls !== undefined || host.startsWith('https://'));
+    this.#options = path === undefined ? tcpOptions(host, tls) : { socketPath: path };
   }
 
   /** The parsed JSON answer of `GET path`. @throws ApiFailure with the daemon's words, or that there is none */
@@ -29,61 +44,96 @@ export class ApiClient {
 
   /** Every line of an answer that goes on, until it ends. @throws ApiFailure as `get`, or when the daemon goes away */
   lines(path: string, onLine: (line: string) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socketPath, path }, (response) => {
-        response.setEncoding('utf8');
-        response.on('error', () => reject(new ApiFailure('the daemon has ended')));
-        if (response.statusCode !== 200) {
-          let text = '';
-          response.on('data', (chunk: string) => {
-            text += chunk;
-          });
-          response.on('end', () =>
-            reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${response.statusCode}`)),
-          );
-          return;
-        }
-        const reader = createInterface({ input: response });
-        reader.on('line', onLine);
-        reader.on('close', resolve);
-      });
-      call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
-      call.end();
+    return this.#call('GET', path, (response, resolve, reject) => {
+      if (response.statusCode !== 200) {
+        readAll(response, reject, (text) => reject(failure(text, response)));
+        return;
+      }
+      response.setEncoding('utf8');
+      response.on('error', () => reject(new ApiFailure('the daemon has ended')));
+      const reader = createInterface({ input: response });
+      reader.on('line', onLine);
+      reader.on('close', resolve);
     });
   }
 
   #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
+    return this.#call(method, path, (response, resolve, reject) =>
+      readAll(response, reject, (text) => {
+        if (response.statusCode === 200) return resolve(JSON.parse(text));
+        if (response.statusCode === 204) return resolve(undefined);
+        reject(failure(text, response));
+      }),
+    );
+  }
+
+  #call<T>(
+    method: 'GET' | 'DELETE',
+    path: string,
+    onResponse: (
+      response: IncomingMessage,
+      resolve: (value: T) => void,
+      reject: (error: Error) => void,
+    ) => void,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const call = request({ socketPath: this.#socketPath, method, path }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          if (response.statusCode === 200) return resolve(JSON.parse(text));
-          if (response.statusCode === 204) return resolve(undefined);
-          reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${response.statusCode}`));
-        });
-      });
+      const make = this.#tls ? requestHttps : requestHttp;
+      const call = make({ ...this.#options, method, path }, (response) =>
+        onResponse(response, resolve, reject),
+      );
       call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
       call.end();
     });
   }
 
   #whyNot(error: NodeJS.ErrnoException): string {
+    const where = this.#host.replace(/^unix:\/\//, '');
     switch (error.code) {
       case 'ENOENT':
       case 'ECONNREFUSED':
-        return `no daemon answers at ${this.#socketPath}; sudo npm start starts one`;
+        return `no daemon answers at ${where}; sudo npm start starts one`;
       case 'EACCES':
-        return `${this.#socketPath} is for root and the group docker: try sudo`;
+        return `${where} is for root and the group docker: try sudo`;
       default:
-        return error.message;
+        return `${where}: ${error.message}`;
     }
   }
 }
+
+function tcpOptions(host: string, tls: TlsFiles | undefined): RequestOptions {
+  const [, name, port] = /^(?:tcp|https?):\/\/(\[[\da-f:]+\]|[^:/]+)(?::(\d+))?\/?$/i.exec(host) ?? [];
+  if (name === undefined) {
+    throw new ApiFailure(`--host wants unix:///path/to/docker.sock or tcp://HOST:PORT, not ${host}`);
+  }
+  const read = (file: string): Buffer | undefined => (existsSync(file) ? readFileSync(file) : undefined);
+  return {
+    host: name.replace(/^\[(.*)\]$/, '$1'),
+    port: port ?? (tls === undefined ? PORTS.plain : PORTS.tls),
+    ...(tls && {
+      ca: read(tls.ca),
+      cert: read(tls.cert),
+      key: read(tls.key),
+      rejectUnauthorized: tls.verify,
+    }),
+  };
+}
+
+function readAll(
+  response: IncomingMessage,
+  onError: (error: Error) => void,
+  onEnd: (text: string) => void,
+): void {
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  response.on('error', onError);
+  response.on('end', () => onEnd(text));
+}
+
+const failure = (text: string, { statusCode }: IncomingMessage): ApiFailure =>
+  new ApiFailure(messageOf(text) ?? `the daemon answers ${statusCode}`, statusCode);
 
 function messageOf(text: string): string | undefined {
   try {

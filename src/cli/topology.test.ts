@@ -16,6 +16,7 @@ const containers = ['web', 'db', 'old'].map((name) => ({
   state: name === 'old' ? 'exited' : 'running',
   labels: {},
   mode: 'own' as const,
+  exposed: [],
   networks: [name === 'web' ? 'front' : 'vault'],
 }));
 const uplink = { ifName: 'up0', mtu: 1500, addresses: ['192.0.2.1/24'], gateways: ['192.0.2.254'] };

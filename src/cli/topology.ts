@@ -113,6 +113,7 @@ function drawNetwork(network: TopologyNetwork, topology: Topology, counters: Top
     ...here.map((endpoint) => endpointRow(endpoint, byId.get(endpoint.container), network, hosts)),
     ...down.map(({ name, state }) => ({ wire: ` ${state} `, name, text: '', count: undefined, more: [] })),
   ];
+  rows.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
   const wires = Math.max(0, ...rows.map(({ wire }) => wire.length));
   const names = Math.min(LONGEST_NAME, Math.max(0, ...rows.map(({ name }) => name.length)));
   const [title = '', ...facts] = titles(network);

@@ -5,7 +5,7 @@ import { notFound } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
 import { Catalog } from './catalog.ts';
-import type { ClusterStore } from './cluster-store.ts';
+import { CALL_MS, type ClusterStore } from './cluster-store.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
 import type { Mirror } from './mirror.ts';
@@ -36,6 +36,8 @@ export interface ClusterOptions {
 export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
 
 const RETRY_MS = [250, 500, 1000, 2000] as const;
+/** A store that a thousand hosts come back to answers late: who gave up and began anew would keep it so. */
+const PATIENCE_MS = [CALL_MS, 2 * CALL_MS, 4 * CALL_MS] as const;
 const FORGET_AFTER_MS = 24 * 3600 * 1000;
 /** Of one host; a large cluster is looked through more often. */
 const SWEEPS_PER_TERM = 24;
@@ -282,10 +284,14 @@ export class Cluster {
   async #connect(): Promise<void> {
     if (this.#state === 'closed') return;
     try {
-      const place = await this.#membership.register(() => this.#lost('the lease ended'));
-      for (const mirror of this.#mirrors()) await mirror.open();
+      const within = PATIENCE_MS[Math.min(this.#attempt, PATIENCE_MS.length - 1)] ?? CALL_MS;
+      const place = await this.#membership.register(() => this.#lost('the lease ended'), within);
+      for (const mirror of this.#mirrors()) await mirror.open(within);
       if (place === 'new') await this.#lookAtBlocks();
-      await this.#own.refresh(this.networks().map(({ id }) => id));
+      await this.#own.refresh(
+        this.networks().map(({ id }) => id),
+        within,
+      );
     } catch (error) {
       this.#lost(error);
       return;

@@ -1,9 +1,11 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer, type Server, type Socket as Stream } from 'node:net';
+import { decode, encode } from 'dns-packet';
 import type { Logger } from 'pino';
-import type { NetnsPath } from '../model/address.ts';
+import { type Ip, type NetnsPath, parseIp } from '../model/address.ts';
 import { formatError } from './message.ts';
 import { NameTable } from './name-table.ts';
+import { type DnsObserver, NOBODY } from './observer.ts';
 import { Resolver, type View } from './resolver.ts';
 
 /** Where every container on a network of the user's finds its name server (docs.docker.com, "DNS services"). */
@@ -18,20 +20,41 @@ interface Listening {
   readonly clients: Set<Stream>;
 }
 
+/** RFC 1035 §4.1.1. */
+const RECURSION_DESIRED = 1 << 8;
 /** A TCP client that says nothing is cut off (RFC 7766 §6.2.3). */
 const IDLE_MS = 10_000;
 
 /** The embedded DNS: one process serves every sandbox through sockets that live in its namespace. */
 export class NameService {
   readonly names = new NameTable();
-  readonly #resolver = new Resolver(this.names);
+  readonly #resolver: Resolver;
   readonly #openSockets: OpenSockets;
   readonly #log: Logger;
   readonly #listening = new Map<string, Listening>();
 
-  constructor(openSockets: OpenSockets, log: Logger) {
+  constructor(openSockets: OpenSockets, log: Logger, observer: DnsObserver = NOBODY) {
+    this.#resolver = new Resolver(this.names, observer);
     this.#openSockets = openSockets;
     this.#log = log;
+  }
+
+  known(name: string, view: View): readonly Ip[] {
+    return this.#resolver.addresses(name, view);
+  }
+
+  /** Addresses of both families, as a sandbox is told them. */
+  async askOutside(name: string, view: View): Promise<readonly Ip[]> {
+    const found = await Promise.all(
+      (['A', 'AAAA'] as const).map(async (type) => {
+        const flags = RECURSION_DESIRED;
+        const question = encode({ type: 'query', id: 1, flags, questions: [{ type, name }] });
+        const answer = await this.#resolver.answer(question, view, 'udp');
+        const answers = answer === undefined ? [] : (decode(answer).answers ?? []);
+        return answers.flatMap((each) => (each.type === type ? [parseIp(each.data)] : []));
+      }),
+    );
+    return found.flat();
   }
 
   /** Does nothing when it listens there already. @param view asked anew for every question */

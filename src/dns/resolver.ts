@@ -4,6 +4,7 @@ import { type Ip, ipFromBytes } from '../model/address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { formatReply, parseQuery, peekReply, type Query, RCODE, type Reply } from './message.ts';
 import type { NameTable } from './name-table.ts';
+import { type DnsObserver, NOBODY } from './observer.ts';
 import { ofType, readPlainQuestion, writePlainAnswer } from './quick-answer.ts';
 import type { Upstreams } from './upstream.ts';
 
@@ -27,16 +28,18 @@ const GATEWAY_NAMES = new Set(['host.docker.internal', 'gateway.docker.internal'
 export class Resolver {
   readonly #names: NameTable;
   readonly #cache = new AnswerCache();
+  readonly #observer: DnsObserver;
 
-  constructor(names: NameTable) {
+  constructor(names: NameTable, observer: DnsObserver = NOBODY) {
     this.#names = names;
+    this.#observer = observer;
   }
 
   /** @returns undefined when the question is not for us alone to answer: it has to be forwarded */
   local(query: Query, view: View): Reply | undefined {
     const { name, type } = query.question;
     if (type === 'PTR') return this.#reverse(name, view);
-    const addresses = this.#addresses(name, view);
+    const addresses = this.addresses(name, view);
     if (addresses.length === 0) return undefined;
     // A known name of another family or type has no answer, and is nobody else's (RFC 4074 §4).
     if (type !== 'A' && type !== 'AAAA') return { rcode: RCODE.NOERROR, authoritative: true };
@@ -47,7 +50,8 @@ export class Resolver {
     };
   }
 
-  #addresses(name: string, view: View): readonly Ip[] {
+  /** What `name` stands for among the containers; empty when it has to be asked outside. */
+  addresses(name: string, view: Omit<View, 'upstreams'>): readonly Ip[] {
     const target = view.links.get(name.toLowerCase()) ?? name;
     const found = this.#names.find(target, view.networkIds);
     if (found.length > 0) return found;
@@ -69,12 +73,18 @@ export class Resolver {
   /** @returns the answer in wire form, at once where it is ours to give: most questions are, and a promise costs them */
   answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | Promise<Buffer> | undefined {
     const quick = this.#quickAnswer(bytes, view, transport);
-    if (quick !== undefined) return quick;
+    if (quick !== undefined) {
+      this.#observer.question('engine');
+      return quick;
+    }
     const query = parseQuery(bytes);
     if (query === undefined) return undefined;
     const limit = transport === 'udp' ? query.udpBytes : 65_535;
     const local = this.local(query, view);
-    if (local !== undefined) return formatReply(query, local, limit);
+    if (local !== undefined) {
+      this.#observer.question('engine');
+      return formatReply(query, local, limit);
+    }
     return this.#forward(bytes, query, view, transport, limit);
   }
 
@@ -82,7 +92,7 @@ export class Resolver {
   #quickAnswer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | undefined {
     const question = readPlainQuestion(bytes);
     if (question === undefined) return undefined;
-    const addresses = this.#addresses(question.name, view);
+    const addresses = this.addresses(question.name, view);
     if (addresses.length === 0) return undefined;
     const limit = transport === 'udp' ? question.udpBytes : 65_535;
     const answers = rotated(ofType(addresses, question.type));
@@ -100,6 +110,7 @@ export class Resolver {
     const servers = view.upstreams?.servers.join() ?? '';
     const key = `${name.toLowerCase()} ${type} ${of ?? 'IN'} ${servers}`;
     const cached = this.#cache.fresh(key);
+    this.#observer.question(cached === undefined ? 'upstream' : 'cache');
     if (cached !== undefined) return formatReply(query, cached, limit);
     // An id of our own: the client's may be anything, and guessable (RFC 5452 §9.2).
     const asked = Buffer.from(bytes);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { DnsObserver } from '../dns/observer.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
@@ -44,8 +45,14 @@ const LAST_WAIT_MS = 3000;
 /**
  * Makes the parts on the roots of `config` and finds again what runs there, from bottom to top.
  * @param undo is told how to give each part back, also of a start that fails half-way
+ * @param dnsObserver counts what the name service does
  */
-export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): Promise<Parts> {
+export async function makeParts(
+  config: DaemonConfig,
+  log: Logger,
+  undo: Undo,
+  dnsObserver?: DnsObserver,
+): Promise<Parts> {
   const containerd = new ContainerdProcess({
     dataRoot: config.dataRoot,
     execRoot: config.execRoot,
@@ -81,7 +88,15 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   undo(() => images.close());
   await images.load();
   const cluster = config.cluster && makeCluster(config.cluster, { store, kernel, log });
-  const networking = new Networks({ config, log, store, events, kernel, ...(cluster && { cluster }) });
+  const networking = new Networks({
+    config,
+    log,
+    store,
+    events,
+    kernel,
+    ...(cluster && { cluster }),
+    ...(dnsObserver && { dnsObserver }),
+  });
   undo(() => networking.close());
   const fifoKeeper = new FifoKeeper(join(config.execRoot, 'fifo-keeper'), log);
   undo(() => fifoKeeper.release());

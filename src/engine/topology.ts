@@ -95,6 +95,7 @@ function factsOf(container: Container): ContainerFacts {
     state: container.state.status,
     labels: container.config.Labels ?? {},
     ...shape,
+    exposed: Object.keys(container.config.ExposedPorts ?? {}),
     networks: Object.keys(container.networks).filter((name) => name !== 'host' && name !== 'none'),
   };
 }

@@ -1,4 +1,4 @@
-import { contains, type Ip, type Prefix } from '../model/address.ts';
+import { contains, type Ip, isIpv4, type Prefix } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ElementResource } from '../plan/resource.ts';
 import type { Chain, Field, Match, Rule, Ruleset, SetName, TableFamily } from '../plan/rule.ts';
@@ -9,14 +9,20 @@ export interface Packet {
   readonly oifname: string;
   readonly saddr: Ip;
   readonly daddr: Ip;
+  /** 0 without ports. */
   readonly dport: number;
-  readonly protocol: Protocol;
+  readonly protocol: PacketProtocol;
   /** The destination address is one of the host's own. */
   readonly toHost: boolean;
   readonly state: 'new' | 'established' | 'untracked';
   /** Its destination was rewritten by an earlier hook. */
   readonly dnat: boolean;
+  /** Of the frame it is in, where a bridge looks at it. */
+  readonly mac?: string;
 }
+
+/** Without a port asked, what ping sends. */
+export type PacketProtocol = Protocol | 'icmp' | 'ipv6-icmp';
 
 export type Hook = NonNullable<Chain['base']>['hook'];
 
@@ -31,41 +37,60 @@ export type Effect =
       readonly port?: number;
     };
 
+interface Covering {
+  readonly parts: readonly string[];
+  readonly value: string;
+}
+
 /** The elements of the ruleset's sets and maps, to be looked up as the kernel does. */
 export class Elements {
-  readonly #bySet = new Map<string, { readonly parts: readonly string[]; readonly value?: string }[]>();
+  readonly #exact = new Map<string, string>();
+  /** Prefixes and ranges, by set. */
+  readonly #covering = new Map<string, Covering[]>();
 
   /** Those of one table; elements of others are left out. */
   constructor(family: TableFamily, elements: readonly ElementResource[]) {
-    for (const { table, set, key, value } of elements) {
+    for (const { table, set, key, value = '' } of elements) {
       if (table !== family) continue;
-      const list = this.#bySet.get(set) ?? [];
-      list.push({ parts: split(key), ...(value === undefined ? {} : { value }) });
-      this.#bySet.set(set, list);
+      const parts = split(key);
+      if (!parts.some(isCovering)) {
+        this.#exact.set(keyOf(set, parts), value);
+        continue;
+      }
+      const list = this.#covering.get(set) ?? [];
+      list.push({ parts, value });
+      this.#covering.set(set, list);
     }
   }
 
   /** The element's data, empty for a set; undefined when nothing matches. */
   find(set: SetName, key: readonly string[]): readonly string[] | undefined {
-    const found = this.#bySet
-      .get(set)
-      ?.find(({ parts }) => parts.length === key.length && parts.every((part, i) => covers(part, key[i])));
-    return found === undefined ? undefined : split(found.value ?? '');
+    const found =
+      this.#exact.get(keyOf(set, key)) ??
+      this.#covering
+        .get(set)
+        ?.find(
+          ({ parts }) => parts.length === key.length && parts.every((part, i) => covers(part, key[i] ?? '')),
+        )?.value;
+    return found === undefined ? undefined : split(found);
   }
 }
+
+const keyOf = (set: string, parts: readonly string[]): string => [set, ...parts].join(' ');
+const isCovering = (part: string): boolean => part.includes('/') || RANGE.test(part);
+const RANGE = /^(\d+)-(\d+)$/;
 
 const split = (text: string): readonly string[] =>
   text === '' ? [] : text.split(' . ').map((part) => part.replace(/^"(.*)"$/, '$1'));
 
 /** A part of a key is a value, a prefix or a range of ports. */
-function covers(part: string, value: string | undefined): boolean {
-  if (value === undefined) return false;
+function covers(part: string, value: string): boolean {
   if (part === value) return true;
   const prefix = /^([\da-f.:]+)\/(\d+)$/.exec(part);
   if (prefix !== null) {
     return contains({ address: prefix[1], length: Number(prefix[2]) } as Prefix, value as Ip);
   }
-  const range = /^(\d+)-(\d+)$/.exec(part);
+  const range = RANGE.exec(part);
   return range !== null && Number(range[1]) <= Number(value) && Number(value) <= Number(range[2]);
 }
 
@@ -95,7 +120,13 @@ export function passHook(
   return effects;
 }
 
-function passChain(ruleset: Ruleset, elements: Elements, chain: Chain, packet: Packet): Effect | undefined {
+/** One chain and those it jumps to. @returns undefined when no rule decides */
+export function passChain(
+  ruleset: Ruleset,
+  elements: Elements,
+  chain: Chain,
+  packet: Packet,
+): Effect | undefined {
   for (const rule of chain.rules) {
     if (!rule.matches.every((match) => matches(match, elements, packet))) continue;
     const effect = carryOut(ruleset, elements, rule, packet);
@@ -118,7 +149,8 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
     }
     case 'dnat':
     case 'snat': {
-      const [address, port] = elements.find(verdict.map, fieldValues(verdict.fields, packet)) ?? [];
+      const key = fieldValues(verdict.fields, packet);
+      const [address, port] = (key && elements.find(verdict.map, key)) ?? [];
       if (address === undefined) return undefined;
       return {
         kind: verdict.kind,
@@ -133,17 +165,22 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
 function matches(match: Match, elements: Elements, packet: Packet): boolean {
   // What is explained carries no mark.
   if (match.kind === 'mark') return match.mark === 0;
-  const hit =
-    match.kind === 'lookup'
-      ? elements.find(match.set, fieldValues(match.fields, packet)) !== undefined
-      : match.words.some((word) => covers(word, fieldValue(match.field, packet)));
-  return hit !== (match.not ?? false);
+  if (match.kind === 'lookup') {
+    const key = fieldValues(match.fields, packet);
+    return key !== undefined && (elements.find(match.set, key) !== undefined) !== (match.not ?? false);
+  }
+  const value = fieldValue(match.field, packet);
+  if (value === undefined) return false;
+  return match.words.some((word) => covers(word, value)) !== (match.not ?? false);
 }
 
-const fieldValues = (fields: readonly Field[], packet: Packet): readonly string[] =>
-  fields.map((field) => fieldValue(field, packet));
+/** Undefined when the packet lacks one of them: nft leaves the rule then, whatever it compares with. */
+function fieldValues(fields: readonly Field[], packet: Packet): readonly string[] | undefined {
+  const values = fields.map((field) => fieldValue(field, packet));
+  return values.every((value) => value !== undefined) ? values : undefined;
+}
 
-function fieldValue(field: Field, packet: Packet): string {
+function fieldValue(field: Field, packet: Packet): string | undefined {
   switch (field) {
     case 'iifname':
     case 'oifname':
@@ -161,11 +198,14 @@ function fieldValue(field: Field, packet: Packet): string {
     case 'ct-status':
       return packet.dnat ? 'dnat' : 'confirmed';
     case 'ether-saddr':
-    case 'arp-saddr':
+      return packet.mac;
     case 'ip-saddr':
+      return isIpv4(packet.saddr) ? packet.saddr : undefined;
     case 'ip6-saddr':
+      return isIpv4(packet.saddr) ? undefined : packet.saddr;
+    case 'arp-saddr':
     case 'nd-target':
     case 'icmpv6-type':
-      throw new Error(`${field} is no field of a routed packet`);
+      return undefined;
   }
 }

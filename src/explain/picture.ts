@@ -1,5 +1,5 @@
 import type { Step } from './step.ts';
-import { ACTORS, stepWords } from './words.ts';
+import { ACTORS, stepWords } from './words/published.ts';
 
 const WIDTH = 80;
 const LABEL = 10;

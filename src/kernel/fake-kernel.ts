@@ -7,10 +7,12 @@ import {
   isAny,
   type NetnsPath,
 } from '../model/address.ts';
+import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import { type Change, type Resource, resourceKey } from '../plan/resource.ts';
+import { type Change, type ElementResource, type Resource, resourceKey } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { FirewallRule } from './firewall-rules.ts';
@@ -92,6 +94,26 @@ export class FakeKernel implements Kernel {
 
   observe(): readonly Resource[] {
     return [...this.resources.values()];
+  }
+
+  namespace(): NamespaceFacts {
+    throw new KernelError('a fake kernel has no namespaces to read', 'ENOSYS');
+  }
+
+  listeners(): readonly ListenerFacts[] {
+    return [];
+  }
+
+  elements(family: TableFamily): readonly ElementResource[] | undefined {
+    const all = this.observe();
+    if (!all.some((resource) => resource.kind === 'ruleset' && resource.table === family)) return undefined;
+    return all.flatMap((resource) =>
+      resource.kind === 'element' && resource.table === family ? [resource] : [],
+    );
+  }
+
+  tunnelEntries(): readonly never[] {
+    return [];
   }
 
   watch(listener: (event: KernelEvent) => void): () => void {

@@ -1,13 +1,16 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
+import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
+import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
+import type { AskedPort } from './namespace-reader.ts';
 import type { TrafficSource } from './traffic.ts';
 
 /**
@@ -40,6 +43,17 @@ export interface Kernel {
   mtuAt(address: Ip): number | undefined;
   /** Chains of others that let nothing be forwarded by default. Costs a listing. */
   foreignChains(): readonly ForeignChain[];
+  /**
+   * What decides about packets in a namespace now, but for `listeners`. Costs some dumps: for questions, never per
+   * operation. @param netns the host's when absent. @throws KernelError
+   */
+  namespace(netns?: NetnsPath): NamespaceFacts;
+  /** Who waits for clients on these ports, and which program that is. Walks /proc. @throws KernelError */
+  listeners(asked: readonly AskedPort[], netns?: NetnsPath): readonly ListenerFacts[];
+  /** What is in one of the engine's tables; undefined when there is no such table. Costs a listing when something changed. */
+  elements(family: TableFamily): readonly ElementResource[] | undefined;
+  /** Which address a tunnel's host entries lead to. Costs a listing. */
+  tunnelEntries(): readonly TunnelEntry[];
   /** Every rule of the firewall, of others too. Costs a listing. */
   firewallRules(): readonly FirewallRule[];
   /** Links, addresses and routes, of others too. Costs listings. */
@@ -96,6 +110,14 @@ export interface Kernel {
   probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
+}
+
+/** An address that has a MAC which has a host: what an overlay network's tunnel knows of a container elsewhere. */
+export interface TunnelEntry {
+  /** Index of the tunnel's link. */
+  readonly link: number;
+  readonly address: Ip;
+  readonly host: Ip;
 }
 
 export interface HostFacts {

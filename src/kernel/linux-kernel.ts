@@ -1,8 +1,10 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
+import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import type { Change, InnerInterface, Resource } from '../plan/resource.ts';
+import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
+import type { TableFamily } from '../plan/rule.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
@@ -16,18 +18,21 @@ import { HostPorts } from './host-port.ts';
 import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
 import { type Inventory, inventory } from './inventory.ts';
-import type { HostFacts, Kernel, KernelError } from './kernel.ts';
+import type { HostFacts, Kernel, KernelError, TunnelEntry } from './kernel.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
+import { type AskedPort, readListeners, readNamespace } from './namespace-reader.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { publishedConnections } from './port-counters.ts';
 import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
+import { RulesetGeneration } from './ruleset-generation.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import { hearTraffic, type TrafficSource } from './traffic.ts';
-import { LinkStatistics, publishedConnections, uplinks } from './traffic-counters.ts';
+import { LinkStatistics, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -54,6 +59,11 @@ export class LinuxKernel implements Kernel {
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
   readonly #statistics: LinkStatistics;
+  readonly #generation = new RulesetGeneration();
+  /** Listings of the engine's tables, good as long as nobody changed anything in nftables. */
+  #listed:
+    | { generation: number; elements: Map<TableFamily, readonly ElementResource[] | undefined> }
+    | undefined;
   readonly #toForget: ConnectionFilter[] = [];
   #probing: Promise<unknown> = Promise.resolve();
 
@@ -126,6 +136,32 @@ export class LinuxKernel implements Kernel {
     return foreignChains(this.#nft);
   }
 
+  namespace(netns?: NetnsPath): NamespaceFacts {
+    return netns === undefined ? readNamespace() : this.#parts.namespaces.inside(netns, readNamespace);
+  }
+
+  listeners(asked: readonly AskedPort[], netns?: NetnsPath): readonly ListenerFacts[] {
+    const read = (): readonly ListenerFacts[] => readListeners(asked);
+    return netns === undefined ? read() : this.#parts.namespaces.inside(netns, read);
+  }
+
+  elements(family: TableFamily): readonly ElementResource[] | undefined {
+    const generation = this.#generation.now();
+    if (this.#listed?.generation !== generation) this.#listed = { generation, elements: new Map() };
+    const { elements } = this.#listed;
+    if (!elements.has(family)) elements.set(family, this.#parts.table.list(family)?.elements);
+    return elements.get(family);
+  }
+
+  tunnelEntries(): readonly TunnelEntry[] {
+    const { routes } = this.#parts;
+    const hosts = new Map(routes.forwardings().map(({ link, mac, host }) => [`${link} ${mac}`, host]));
+    return routes.neighbours().flatMap(({ link, address, mac }) => {
+      const host = hosts.get(`${link} ${mac}`);
+      return host === undefined ? [] : [{ link, address, host }];
+    });
+  }
+
   firewallRules(): readonly FirewallRule[] {
     return firewallRules(this.#nft);
   }
@@ -143,7 +179,7 @@ export class LinuxKernel implements Kernel {
   }
 
   publishedConnections(): ReadonlyMap<string, number> {
-    return publishedConnections(this.#nft);
+    return publishedConnections();
   }
 
   uplinks(): readonly TopologyUplink[] {
@@ -231,6 +267,7 @@ export class LinuxKernel implements Kernel {
 
   close(): void {
     this.#parts.ports.close();
+    this.#generation.close();
     this.#parts.routes.close();
     this.#parts.namespaces.close();
     this.#nft.close();

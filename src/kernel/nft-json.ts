@@ -34,21 +34,6 @@ export function parseTable(family: TableFamily, listing: unknown): ListedTable {
   return { chains, sets, elements };
 }
 
-/** Elements of the one set or map of a listing, with how many packets matched each. */
-export function countedElements(
-  listing: unknown,
-): readonly { readonly key: string; readonly packets: number }[] {
-  return asArray(field(listing, 'nftables')).flatMap((entry) => {
-    const set = field(entry, 'set') ?? field(entry, 'map');
-    const types = typeWords(field(set, 'type'));
-    return asArray(field(set, 'elem')).map((listed) => {
-      const key = Array.isArray(listed) ? listed[0] : listed;
-      const packets = Number(field(field(field(key, 'elem'), 'counter'), 'packets') ?? 0);
-      return { key: expression(key, types), packets };
-    });
-  });
-}
-
 function parseElement(
   keyType: readonly string[],
   valueType: readonly string[],

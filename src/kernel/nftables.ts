@@ -6,6 +6,7 @@ import { setCloseOnExec, withoutSignals } from './libc.ts';
 const NFT_CTX_OUTPUT_JSON = 1 << 4;
 const NFT_CTX_OUTPUT_STATELESS = 1 << 2;
 const NFT_CTX_OUTPUT_HANDLE = 1 << 3;
+const NFT_CTX_OUTPUT_NUMERIC_PRIO = 1 << 8;
 const NFT_CTX_OUTPUT_TERSE = 1 << 11;
 
 /** libnftables' words for a kernel error, with its errno. */
@@ -89,6 +90,11 @@ export class Nftables {
   /** In nft's language, without elements and counters. */
   text(command: string): string {
     return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE);
+  }
+
+  /** In nft's language with elements and handles, priorities as numbers. @throws KernelError ENOENT when there is no such object */
+  listing(command: string): string {
+    return this.#run(command, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_NUMERIC_PRIO);
   }
 
   /** The same, each object with the handle that names it in a command. */

@@ -1,9 +1,5 @@
 import { formatPrefix } from '../model/address.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import { TABLE_NAME } from '../plan/nft-text.ts';
-import { KernelError } from './kernel.ts';
-import { countedElements } from './nft-json.ts';
-import type { Nftables } from './nftables.ts';
 import type { RouteSocket } from './rtnetlink.ts';
 
 /** Counters of links by name. Indexes are never used again, so names are asked for only when a new one is seen. */
@@ -51,33 +47,4 @@ export function uplinks(routes: RouteSocket): readonly TopologyUplink[] {
       },
     ];
   });
-}
-
-/**
- * How often each published port was translated: NAT sees the first packet of a connection. Keys are
- * `tcp 0.0.0.0 8080`. Costs a listing of two maps a family.
- */
-export function publishedConnections(nft: Nftables): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
-  for (const family of ['ip', 'ip6'] as const) {
-    const any = family === 'ip' ? '0.0.0.0' : '::';
-    for (const set of ['pub_any', 'pub_addr'] as const) {
-      for (const { key, packets } of list(nft, `list map ${family} ${TABLE_NAME} ${set}`)) {
-        const parts = key.split(' . ');
-        const [address, protocol, port] = set === 'pub_any' ? [any, ...parts] : parts;
-        found.set(`${protocol} ${address} ${port}`, packets);
-      }
-    }
-  }
-  return found;
-}
-
-function list(nft: Nftables, command: string): readonly { readonly key: string; readonly packets: number }[] {
-  try {
-    return countedElements(nft.json(command));
-  } catch (error) {
-    // No table: `--iptables=false`, or somebody has just taken it away.
-    if (error instanceof KernelError && error.errno === 'ENOENT') return [];
-    throw error;
-  }
 }

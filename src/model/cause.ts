@@ -31,6 +31,7 @@ export const CAUSES = [
   /** A rule that is not the engine's, named with table, chain and rule. */
   'foreign-rule',
   'forwarding-off',
+  /** A device takes no packet of that source: strict reverse path filtering, or an address that cannot come from there. */
   'rp-filter',
   /** A container sends with an address or MAC that is another's. */
   'source-forged',
@@ -44,6 +45,14 @@ export const CAUSES = [
   'conntrack-full',
   /** A host of the cluster that is away, or whose tunnel (UDP 4789) does not pass. */
   'host-away',
+  /** A container sends with an address or MAC that is another's. */
+  'source-forged',
+  /** The answer comes from another address than the one that was asked. */
+  'answer-from-elsewhere',
+  /** br_netfilter translates answers to ::1 too early. */
+  'bridge-firewall',
+  /** A container on a macvlan network and the host it is on do not hear each other. */
+  'macvlan-host',
   /** What the engine has made is not what it wants there now: its own rules or elements are missing. */
   'own-rules-missing',
   /** Beyond this host nothing answers. */

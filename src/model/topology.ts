@@ -80,6 +80,8 @@ export interface TopologyContainer {
   readonly mode: 'own' | 'host' | 'none' | 'shared';
   /** The container whose network it uses (`container:NAME`), as the user named it. */
   readonly of?: string;
+  /** `80/tcp`…, that its image or its user names; published or not. Not known of another host's. */
+  readonly exposed: readonly string[];
   /** Names of the networks it is to be on, whether it runs or not. */
   readonly networks: readonly string[];
 }

@@ -10,7 +10,6 @@ const vault = network({
   subnet: '10.2.0.0',
   bridge: 'br-vault',
   internal: true,
-  gatewayMode: 'isolated',
 });
 const leased = network({
   name: 'leased',
@@ -32,6 +31,7 @@ const facts = (name: string, more: Partial<ContainerFacts> = {}): ContainerFacts
   state: 'running',
   labels: {},
   mode: 'own',
+  exposed: ['80/tcp'],
   networks: ['front'],
   ...more,
 });
@@ -80,8 +80,8 @@ test('what happens to the source on the way out, and that an internal network ha
   ]);
   assert.deepEqual(egress, [
     ['front', 'masquerade', 'masquerade'],
-    ['vault', 'none'],
     ['leased', 'snat 192.0.2.9'],
+    ['vault', 'none'],
   ]);
 });
 
@@ -108,6 +108,7 @@ test('a container of another host is one container on all its networks', () => {
     state: 'running',
     host: 'n1',
     mode: 'own',
+    exposed: [],
     networks: ['front', 'leased'],
   });
   assert.deepEqual(

@@ -30,6 +30,7 @@ export interface ContainerFacts {
   readonly labels: Readonly<Record<string, string>>;
   readonly mode: TopologyContainer['mode'];
   readonly of?: string;
+  readonly exposed: readonly string[];
   readonly networks: readonly string[];
 }
 
@@ -41,7 +42,7 @@ export function describeTopology(sources: TopologySources): Topology {
   const names = new Map(sources.networks.map(({ id, name }) => [id, name]));
   const structure = {
     hosts: [...sources.hosts].sort((a, b) => Number(b.own) - Number(a.own) || a.name.localeCompare(b.name)),
-    networks: sources.networks.flatMap(networkOf),
+    networks: sources.networks.flatMap(networkOf).sort((a, b) => a.name.localeCompare(b.name)),
     containers: [
       ...sources.containers.map((container) => containerOf(container, own)),
       ...remoteContainers(sources.remotes, names),
@@ -129,6 +130,7 @@ function remoteContainers(
       state: 'running',
       host: nodeId,
       mode: 'own',
+      exposed: [],
       networks: [...(byId.get(containerId)?.networks ?? []), names.get(networkId) ?? networkId],
     });
   }

@@ -39,10 +39,15 @@ export class DaemonLink {
   }
 
   /**
-   * The lines of an answer that has no end. @param onEnd with the status, or 0 when there was no answer
+   * The lines of an answer that has no end. @param onOpen when there is one @param onEnd with the status, or 0 when there was no answer
    * @returns ends it
    */
-  lines(path: string, onLine: (line: string) => void, onEnd: (status: number) => void): () => void {
+  lines(
+    path: string,
+    onOpen: () => void,
+    onLine: (line: string) => void,
+    onEnd: (status: number) => void,
+  ): () => void {
     let ended = false;
     const end = (status: number): void => {
       if (ended) return;
@@ -52,6 +57,7 @@ export class DaemonLink {
     const call = request({ socketPath: this.#socketPath, path }, (response: IncomingMessage) => {
       const status = response.statusCode ?? 0;
       response.setEncoding('utf8');
+      if (status === 200) onOpen();
       let rest = '';
       response.on('data', (chunk: string) => {
         if (status !== 200) return;

@@ -1,7 +1,8 @@
+import type { WatchEvent } from '../model/flow.ts';
 import type { Topology, TopologyCounters } from '../model/topology.ts';
 import type { DaemonLink } from './daemon-link.ts';
 import { History } from './history.ts';
-import type { DaemonState, LiveMessages, Rates, TrafficEvent } from './messages.ts';
+import type { DaemonState, DropEvent, LiveMessages, Rates } from './messages.ts';
 
 export type Listener = <K extends keyof LiveMessages>(name: K, message: LiveMessages[K]) => void;
 
@@ -30,8 +31,8 @@ export class Feed {
   #timer: NodeJS.Timeout | undefined;
   #asking = false;
   #closed = false;
-  readonly #recent: TrafficEvent[] = [];
-  #pending: TrafficEvent[] = [];
+  readonly #recent: DropEvent[] = [];
+  #pending: DropEvent[] = [];
   #endWatch: (() => void) | undefined;
   #watchAgain: NodeJS.Timeout | undefined;
 
@@ -49,7 +50,7 @@ export class Feed {
     listener('daemon', this.#state);
     if (this.#topology !== undefined) listener('topology', this.#topology);
     listener('rates', this.#rates);
-    if (this.#recent.length > 0) listener('traffic', this.#recent);
+    if (this.#recent.length > 0) listener('drops', this.#recent);
     if (this.#listeners.size === 1) {
       clearTimeout(this.#timer);
       void this.#poll();
@@ -78,11 +79,11 @@ export class Feed {
       }
       this.#setState({ state: 'up', watch: this.#state.watch });
       this.#count(counters);
-      this.#tellTraffic();
+      this.#tellDrops();
     } catch (error) {
       this.#before = undefined;
       const reason = error instanceof Error ? error.message : String(error);
-      this.#setState({ state: 'away', reason, watch: false });
+      this.#setState({ state: 'away', reason, watch: this.#state.watch });
     } finally {
       this.#asking = false;
     }
@@ -121,10 +122,10 @@ export class Feed {
   #watch(): void {
     if (this.#closed || this.#endWatch !== undefined) return;
     this.#endWatch = this.#daemon.lines(
-      '/gangway/watch',
+      '/gangway/watch?drops=1',
+      () => this.#setState({ ...this.#state, watch: true }),
       (line) => {
-        const event = parseEvent(line);
-        if (!this.#state.watch) this.#setState({ ...this.#state, watch: true });
+        const event = parseDrop(line);
         if (event !== undefined) this.#pending.push(event);
         if (this.#pending.length > MOST_EVENTS_AT_ONCE) this.#pending.shift();
       },
@@ -144,13 +145,13 @@ export class Feed {
     this.#endWatch = undefined;
   }
 
-  #tellTraffic(): void {
+  #tellDrops(): void {
     if (this.#pending.length === 0) return;
     const events = this.#pending;
     this.#pending = [];
     this.#recent.push(...events);
     this.#recent.splice(0, this.#recent.length - KEPT_EVENTS);
-    this.#tell('traffic', events);
+    this.#tell('drops', events);
   }
 
   #setState(state: DaemonState): void {
@@ -164,11 +165,10 @@ export class Feed {
   };
 }
 
-function parseEvent(line: string): TrafficEvent | undefined {
+function parseDrop(line: string): DropEvent | undefined {
   try {
-    const event = JSON.parse(line) as Partial<TrafficEvent>;
-    const whole = ['open', 'close', 'drop'].includes(event.kind ?? '') && event.from && event.to;
-    return whole ? (event as TrafficEvent) : undefined;
+    const event = JSON.parse(line) as WatchEvent;
+    return event.kind === 'drop' ? event : undefined;
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import type { FlowEvent } from '../model/flow.ts';
 import type { Topology } from '../model/topology.ts';
 
 /** What the page is told by the stream `/live`; each is a server-sent event of its name (HTML, "Server-sent events"). */
@@ -6,10 +7,12 @@ export interface LiveMessages {
   readonly topology: Topology;
   /** Once a second. */
   readonly rates: Rates;
-  /** Connections and drops since the last one; some old ones at the beginning. */
-  readonly traffic: readonly TrafficEvent[];
+  /** Dropped packets since the last one; some old ones at the beginning. */
+  readonly drops: readonly DropEvent[];
   readonly daemon: DaemonState;
 }
+
+export type DropEvent = Extract<FlowEvent, { readonly kind: 'drop' }>;
 
 export interface Rates {
   /** Unix milliseconds. */
@@ -24,27 +27,8 @@ export interface DaemonState {
   readonly state: 'connecting' | 'up' | 'away';
   /** Why it is away, in a sentence. */
   readonly reason?: string;
-  /** Whether the daemon tells of connections and drops (`GET /gangway/watch`). */
+  /** Whether the daemon tells of dropped packets (`GET /gangway/watch`). */
   readonly watch: boolean;
-}
-
-/** A line of `GET /gangway/watch`. */
-export interface TrafficEvent {
-  readonly time: number | string;
-  readonly kind: 'open' | 'close' | 'drop';
-  readonly protocol: string;
-  readonly from: Peer;
-  readonly to: Peer;
-  readonly nat?: unknown;
-  readonly bytes?: unknown;
-  readonly cause?: string;
-  readonly rule?: string;
-}
-
-export interface Peer {
-  readonly name?: string;
-  readonly address: string;
-  readonly port?: number;
 }
 
 /** `GET /history?link=…`: the last hour, oldest first; null where nothing is known. */

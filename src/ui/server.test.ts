@@ -176,7 +176,7 @@ test('nothing can be changed, and nothing else of the daemon be read', async () 
     assert.equal((await ask(path, { cookie })).status, 404, path);
   }
   assert.deepEqual(
-    daemon.asked.filter((path) => !/^\/gangway\/(topology(\?counters=1)?|watch|why.*)$/.test(path)),
+    daemon.asked.filter((path) => !/^\/gangway\/(topology(\?counters=1)?|watch\?drops=1|why.*)$/.test(path)),
     [],
   );
 });
@@ -252,7 +252,7 @@ test('the stream: topology, rates in bytes a second, drops as they come, and a d
       to: { address: '10.1.0.2', port: 80 },
       cause: 'no-common-network',
     });
-    await until('the drop', () => got.traffic?.[0]?.cause === 'no-common-network');
+    await until('the drop', () => got.drops?.[0]?.cause === 'no-common-network');
     daemon.topology = { ...daemon.topology, revision: 'other', containers: [] };
     await until('the new topology', () => got.topology?.revision === 'other');
     assert.equal(

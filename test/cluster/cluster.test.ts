@@ -120,6 +120,24 @@ test('what is listed in one go is told once, however much it is; a change after 
   assert.equal(told[3]?.length, 100);
 });
 
+test('a host that comes back writes nothing that the store has already', async () => {
+  const disk = new Store(':memory:');
+  const before = await host(24, disk);
+  await before.createNetwork('kept', (_, vni) => spec('kept', 'kept', '10.7.0.0/24', vni));
+  for (let i = 0; i < 5; i++) before.publish(endpoint('kept', i));
+  await until(() => before.status().waiting === 0);
+  before.close();
+  disk.collection('cluster_endpoints').delete('eps/kept/node-24/endpoint-3');
+  const reader = etcd.client();
+  const revision = async (): Promise<number> => Number((await reader.list('none/')).revision);
+  const written = await revision();
+  const again = await host(24, disk);
+  await until(() => again.status().waiting === 0);
+  // Its place, its lease, and the one endpoint that is no more.
+  assert.equal((await revision()) - written, 3);
+  reader.close();
+});
+
 test('a daemon whose place was taken by another writes nothing any more', async () => {
   const old = await host(9);
   const now = await host(9);

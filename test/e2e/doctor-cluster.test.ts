@@ -6,6 +6,7 @@ import type { DoctorReport, Finding } from '../../src/model/finding.ts';
 import { Cluster } from './cluster.ts';
 import { CHECKOUT, MACHINES } from './engine-under-test.ts';
 import type { Machine } from './machine.ts';
+import { NAME_SERVER } from './namespaces.ts';
 import { must, until } from './process.ts';
 
 const directory = mkdtempSync(join(MACHINES, 'gangway-doctor-'));
@@ -17,6 +18,9 @@ let three: Machine;
 before(async () => {
   cluster = await Cluster.start(3, directory);
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
+  const servers = JSON.stringify([{ address: NAME_SERVER, kind: 'good' }]);
+  const serve = [process.execPath, `${CHECKOUT}test/e2e/upstreams.ts`, servers];
+  for (const machine of cluster.hosts) await machine.spawnHelper(machine.inOutside(serve), 'SERVING');
 });
 after(async () => {
   await cluster?.close();
@@ -61,7 +65,10 @@ const host = async (n: number): Promise<string> => `${await name()} (${cluster.a
 test('three hosts in order: nothing is found, exit status 0', async () => {
   for (const machine of cluster.hosts) await expect(machine, []);
   const told = await gangway(one, 'doctor');
-  assert.match(told.stdout, /^Nothing found\. Looked at: cluster/);
+  assert.match(
+    told.stdout,
+    /^Nothing found\. Looked at: cluster, firewall, kernel, addresses, leftovers, names, room\./,
+  );
   assert.equal(told.status, 0);
 });
 

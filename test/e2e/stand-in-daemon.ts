@@ -115,6 +115,7 @@ export function largeTopology(count: number, networks: number): Topology {
     project: project(n % networks),
     service: `service-${n}`,
     mode: 'own',
+    exposed: [],
     networks: [],
   }));
   const endpoint = (n: number, network: number, leg: number): Topology['endpoints'][number] => ({

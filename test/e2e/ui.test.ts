@@ -89,7 +89,7 @@ test('the project is drawn: switches, veth pairs, containers, published ports, N
   assert.equal(names.length, 18, 'endpoints');
   assert.equal(new Set(names).size, 12, 'containers');
   assert.deepEqual((await texts('.node.port')).toSorted(), [
-    ...[':3000→dashboard', ':8080→proxy', ':9090→metrics', '127.0.0.1:8443→proxy'],
+    ...['127.0.0.1:8443→proxy', ':3000→dashboard', ':8080→proxy', ':9090→metrics'],
   ]);
   const links = (await machine.host(['ip', '-br', 'link', 'show', 'type', 'veth'])).stdout;
   const drawn = await texts('.place .veth');
@@ -104,7 +104,7 @@ test('the project is drawn: switches, veth pairs, containers, published ports, N
 
 test('edges move under traffic, with the bytes a second that pass', async () => {
   const loader = await card('loader');
-  assert.equal(await text(`${loader} .rate`), '↓0 ↑0');
+  await shown('rest', `${loader} .rate`, (words) => words === '↓0 ↑0');
   await machine.dockerOk('exec', 'loader', 'touch', '/go');
   await shown('the rate of loader', `${loader} .rate`, (words) => /↓[\d.]+[kM]/.test(words));
   const veth = await text(`${loader} .veth`);
@@ -135,10 +135,23 @@ test('edges move under traffic, with the bytes a second that pass', async () => 
   assert.match(await edge(), /w0/);
 });
 
-test('the last minutes of a container are drawn as a history', async () => {
+test('the last minutes of a container and of a network are drawn as a history', async () => {
   await page.click(`${await card('loader')} .body`);
   await shown('the history', '.history', (words) => /at most [\d.]+ [kM]B\/s/.test(words));
   assert.match(await text('#details'), /loader.*running.*busybox.*harbour \/ loader.*harbour_front/s);
+  await page.keyboard.press('Escape');
+  const id = await page.evaluate(
+    () =>
+      [...document.querySelectorAll<HTMLElement>('.node.network')].find((each) =>
+        each.textContent?.includes('harbour_front'),
+      )?.dataset.id,
+  );
+  await page.click(`[data-id="${id}"]`);
+  await shown('its history', '.history', (words) => /from its containers.*at most [\d.]+ MB\/s/.test(words));
+  assert.match(
+    await text('#details'),
+    /harbour_front.*172\.\d+\.0\.0\/16.*SNAT to the address of the way out/s,
+  );
   await page.keyboard.press('Escape');
 });
 
@@ -157,6 +170,15 @@ test('what changes is drawn anew: stopped, connected, gone', async () => {
     (await texts('.place.up .name')).length === 18 ? true : undefined,
   );
   assert.deepEqual(errors, []);
+});
+
+test('what is dropped is told with its cause, in red at both ends', async () => {
+  const address = await text(`${await card('database')} .mono.quiet`);
+  const target = /[\d.]+$/.exec(address)?.[0] ?? '';
+  await machine.docker('exec', 'loader', 'sh', '-c', `nc -w 1 ${target} 80 </dev/null`);
+  const told = await shown('the drop', '#drops li', (words) => words.includes('loader'));
+  assert.match(told, /^loader → database:80\/tcpno-common-network/);
+  assert.deepEqual((await texts('.place.dropped .name')).toSorted(), ['database', 'loader']);
 });
 
 test('by the keyboard alone: search, arrows, two ends, help', async () => {
@@ -268,8 +290,14 @@ test('in the browser: another site cannot read it, and a rebound name is refused
     // A page of the same address and another port, as a published container has it.
     await other.goto('http://127.0.0.1:8443/');
     const seen: number[] = [];
-    other.on('response', (response) => {
-      if (response.url().includes(String(served.port))) seen.push(response.status());
+    const wire = await other.createCDPSession();
+    await wire.send('Network.enable');
+    const ours = new Set<string>();
+    wire.on('Network.requestWillBeSent', ({ requestId, request: { url } }) => {
+      if (url.includes(`:${served.port}/`)) ours.add(requestId);
+    });
+    wire.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => {
+      if (ours.has(requestId)) seen.push(statusCode);
     });
     const got = await other.evaluate(async (url) => {
       const tries = [

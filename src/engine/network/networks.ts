@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
+import type { DnsObserver } from '../../dns/observer.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { NetnsPath } from '../../model/address.ts';
 import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
@@ -37,6 +38,7 @@ import { Overlays } from './overlays.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
+import { SituationReader } from './situation-reader.ts';
 import { TunnelEnd } from './tunnel-end.ts';
 
 export interface NetworksOptions {
@@ -47,6 +49,8 @@ export interface NetworksOptions {
   readonly kernel: Kernel;
   /** Of a host with `--cluster-store`. */
   readonly cluster?: Cluster;
+  /** Counts what the name service does. */
+  readonly dnsObserver?: DnsObserver;
 }
 
 /**
@@ -70,6 +74,8 @@ export class Networks implements Networking {
   readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
   readonly #reconciliation: Reconciliation;
+  /** For questions about who reaches whom. */
+  readonly situations: SituationReader;
   #healer: Healer | undefined;
 
   constructor(options: NetworksOptions) {
@@ -86,7 +92,7 @@ export class Networks implements Networking {
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
     this.#table = new SandboxTable(store);
-    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log);
+    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log, options.dnsObserver);
     this.#endpoints = new Endpoints({
       log,
       events,
@@ -124,6 +130,15 @@ export class Networks implements Networking {
       table: this.#table,
       overlays: this.#overlays,
       tunnelEnd,
+    });
+    this.situations = new SituationReader({
+      kernel,
+      facts: this.#facts,
+      registry: this.#registry,
+      table: this.#table,
+      names: this.#names,
+      overlays: this.#overlays,
+      hostsDirectory: (id) => join(config.dataRoot, 'containers', id),
     });
   }
 

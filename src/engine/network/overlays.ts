@@ -5,7 +5,7 @@ import { contains, type Prefix } from '../../model/address.ts';
 import type { OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations, deletions } from '../../plan/diff.ts';
-import { type OverlayFacts, planOverlay, planRemotes } from '../../plan/overlay.ts';
+import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { ContainerNames } from './container-names.ts';
 import type { HealthTunnel } from './health-tunnel.ts';
@@ -143,6 +143,18 @@ export class Overlays {
   #carried(): readonly OverlayNetwork[] {
     const ids = new Set(this.#options.table.allEndpoints().map(({ networkId }) => networkId));
     return [...ids].map((id) => this.#overlay(id)).filter((network) => network !== undefined);
+  }
+
+  /** Containers of other hosts on the overlay networks that have containers here. */
+  elsewhere(): readonly (PlacedRemote & { readonly vxlan: string; readonly alive: boolean })[] {
+    const { cluster } = this.#options;
+    return this.#carried().flatMap((network) =>
+      cluster.remotes(network.id).flatMap((remote) => {
+        const host = cluster.address(remote.nodeId);
+        if (host === undefined) return [];
+        return [{ remote, host, vxlan: network.overlay.vxlan, alive: cluster.isAlive(remote.nodeId) }];
+      }),
+    );
   }
 
   /** What a container of another host has here; nothing while it is not known where its host is. */

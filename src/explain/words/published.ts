@@ -1,5 +1,5 @@
-import { formatPrefix, formatSocketAddress } from '../model/address.ts';
-import type { Place, Step } from './step.ts';
+import { formatPrefix, formatSocketAddress } from '../../model/address.ts';
+import type { Place, Step } from '../step.ts';
 
 /** Who sends. */
 export const ACTORS: Readonly<Record<'outside' | 'host', string>> = {

@@ -1,0 +1,61 @@
+import type { ContainerFacts, WishedPort } from '../../explain/situation.ts';
+import { EngineError } from '../../model/errors.ts';
+import type { Networks } from '../network/networks.ts';
+import { dnsNames } from '../network/settings.ts';
+import { type Container, networkMode } from './container.ts';
+import type { Containers } from './containers.ts';
+
+/** All containers as an explanation sees them. */
+export function containerFacts(containers: Containers, networks: Networks): readonly ContainerFacts[] {
+  return containers.all().map((container) => {
+    const endpoints = networks.endpoints(container.id);
+    return {
+      id: container.id,
+      name: container.name,
+      status: container.state.status,
+      error: container.state.error,
+      pid: container.state.pid,
+      network: networkOf(containers, container),
+      endpoints,
+      names: Object.fromEntries(endpoints.map((endpoint) => [endpoint.networkId, dnsNames(endpoint)])),
+      image: container.image,
+      command: container.config.Cmd ?? [],
+      wished: wishedPorts(container),
+    };
+  });
+}
+
+function networkOf(containers: Containers, { hostConfig }: Container): ContainerFacts['network'] {
+  const mode = networkMode(hostConfig);
+  switch (mode.kind) {
+    case 'host':
+    case 'none':
+      return { kind: mode.kind };
+    case 'networks':
+      return { kind: 'own' };
+    case 'container':
+      return { kind: 'container', id: idOf(containers, mode.ref) };
+  }
+}
+
+/** The other container may be gone. */
+function idOf(containers: Containers, ref: string): string {
+  try {
+    return containers.lookUp(ref).id;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return ref;
+  }
+}
+
+function wishedPorts({ hostConfig }: Container): readonly WishedPort[] {
+  return Object.entries(hostConfig.PortBindings ?? {}).flatMap(([key, bindings]) => {
+    const [port = '', protocol = 'tcp'] = key.split('/');
+    return (bindings ?? []).map(({ HostIp = '', HostPort = '' }) => ({
+      hostIp: HostIp,
+      hostPort: HostPort,
+      containerPort: Number(port),
+      protocol,
+    }));
+  });
+}

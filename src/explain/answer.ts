@@ -1,0 +1,60 @@
+import type { Cause } from '../model/cause.ts';
+import type { Hop } from './hop.ts';
+import type { Situation } from './situation.ts';
+import { decide, type Verdict } from './verdict.ts';
+import { fixOf } from './words/fix.ts';
+import { hopWords, type WayStep } from './words/hops.ts';
+import { sentenceOf } from './words/sentence.ts';
+
+/** What a live packet on the same way did. */
+export interface ProbeAnswer {
+  readonly reachable: boolean;
+  readonly cause: Cause | null;
+  readonly steps: readonly WayStep[];
+}
+
+/** `GET /gangway/why`. */
+export interface Answer {
+  readonly reachable: boolean;
+  /** Why not; of a reachable one only `mtu`: small packets pass. */
+  readonly cause: Cause | null;
+  /** The answer first, in one sentence. */
+  readonly sentence: string;
+  readonly steps: readonly WayStep[];
+  /** A command for a shell on the host that mends it; null where none can be known. */
+  readonly fix: string | null;
+  /** Null: no packet was sent. */
+  readonly probe: ProbeAnswer | null;
+  /** Whether the probe says what the model says; null without a probe. */
+  readonly agrees: boolean | null;
+}
+
+/** The model's answer; a probe's stands beside it (`withProbe`). */
+export function answer(situation: Situation): Answer {
+  const verdict = decide(situation);
+  return {
+    reachable: verdict.reachable,
+    cause: verdict.cause ?? null,
+    sentence: sentenceOf(situation, verdict),
+    steps: [...nameHops(situation, verdict), ...(verdict.way?.hops ?? [])].map(hopWords),
+    fix: fixOf(situation, verdict),
+    probe: null,
+    agrees: null,
+  };
+}
+
+export const withProbe = (answered: Answer, probe: ProbeAnswer): Answer => ({
+  ...answered,
+  probe,
+  agrees: probe.reachable === answered.reachable,
+});
+
+function nameHops({ asked, lookup }: Situation, { plan, attempt }: Verdict): readonly Hop[] {
+  if (asked.to.kind !== 'name') return [];
+  const { name } = asked.to;
+  if (lookup !== undefined && lookup.addresses.length > 0 && !plan.nameMissing) {
+    return [{ kind: 'name', name, by: lookup.by, addresses: lookup.addresses }];
+  }
+  if (plan.nameMissing) return [{ kind: 'name', name, by: 'gangway', addresses: [] }];
+  return attempt === undefined ? [] : [{ kind: 'name', name, by: 'engine', addresses: [attempt.address] }];
+}

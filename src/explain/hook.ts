@@ -1,0 +1,250 @@
+import { familyOf, type Ip } from '../model/address.ts';
+import { PRIORITIES } from '../plan/rule.ts';
+import { judge, type Lookup, type Undecided } from './foreign/evaluate.ts';
+import type { Decision } from './foreign/rule.ts';
+import type { Hop, RuleRef } from './hop.ts';
+import { type Effect, type Hook, type Packet, passChain } from './packet.ts';
+import type { Space, World } from './world.ts';
+
+/** A packet on its way; `dport` is 0 where it is the asker's own, that nobody knows. */
+export interface Flying extends Packet {
+  /** 0 where it is not known. */
+  readonly sport: number;
+  /** NAT of this namespace is settled for the connection: it passed here a moment ago, by `lo`. */
+  readonly settled?: boolean;
+}
+
+export interface Passage {
+  readonly packet: Flying;
+  readonly stop?: { readonly rule: RuleRef; readonly verdict: 'drop' | 'reject'; readonly hook: string };
+}
+
+export interface HookOptions {
+  readonly world: World;
+  readonly space: Space;
+  readonly hook: Hook | 'input';
+  readonly bridge?: boolean;
+  readonly hops: Hop[];
+  /** The address that masquerading gives. */
+  readonly masquerade: () => Ip | undefined;
+  /** What connection tracking does with an answer at this hook. */
+  readonly restore: (packet: Flying) => Flying;
+  /** Strict reverse path: what a rule with `fib saddr . iif` asks. */
+  readonly returns: () => boolean;
+  readonly sourceType: () => string;
+}
+
+/** netfilter's NAT at this hook: source at the two last ones, destination at the first ones (linux/netfilter_ipv4.h). */
+const NAT_PRIORITY: Readonly<Record<HookOptions['hook'], number>> = {
+  prerouting: PRIORITIES.dstnat,
+  output: PRIORITIES.dstnat,
+  forward: Number.NaN,
+  input: PRIORITIES.srcnat,
+  postrouting: PRIORITIES.srcnat,
+};
+
+interface Link {
+  readonly priority: number;
+  readonly nat: boolean;
+  readonly pass: (packet: Flying) => {
+    readonly effect: Effect | Decision | undefined;
+    readonly rule: RuleRef;
+  };
+}
+
+/** All chains at one hook of a namespace, ours and others', in their order; a drop ends it, an accept its own chain only. */
+export function passAll(options: HookOptions, given: Flying): Passage {
+  const links = chainsAt(options, given);
+  let packet = given;
+  let restored = packet.state !== 'established';
+  const settle = (): void => {
+    if (restored) return;
+    packet = options.restore(packet);
+    restored = true;
+  };
+  let translated = packet.settled === true;
+  for (const link of links) {
+    if (link.priority >= NAT_PRIORITY[options.hook]) settle();
+    if (link.nat && (packet.state !== 'new' || translated)) continue;
+    const { effect, rule } = link.pass(packet);
+    if (effect === undefined) continue;
+    const { where } = options.space;
+    switch (effect.kind) {
+      case 'accept':
+        if (!link.nat)
+          options.hops.push({ kind: 'rule', where, verdict: 'accept', hook: options.hook, rule });
+        break;
+      case 'notrack':
+        packet = { ...packet, state: 'untracked' };
+        restored = true;
+        break;
+      case 'drop':
+      case 'reject':
+        options.hops.push({ kind: 'rule', where, verdict: effect.kind, hook: options.hook, rule });
+        return { packet, stop: { rule, verdict: effect.kind, hook: options.hook } };
+      default: {
+        const next = translate(options, packet, effect);
+        if (next === undefined) return { packet, stop: { rule, verdict: 'drop', hook: options.hook } };
+        translated = true;
+        pushNat(options, packet, next, rule);
+        packet = next;
+      }
+    }
+  }
+  settle();
+  return { packet };
+}
+
+function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
+  const { world, space, hook, hops } = options;
+  const family = options.bridge ? 'bridge' : familyOf(packet.saddr) === 'ipv4' ? 'ip' : 'ip6';
+  const links: Link[] = [];
+  const own = space.where.kind === 'host' ? world.own[family] : undefined;
+  for (const chain of own?.ruleset.chains ?? []) {
+    if (own === undefined || chain.base?.hook !== hook) continue;
+    links.push({
+      priority: PRIORITIES[chain.base.priority],
+      nat: chain.base.type === 'nat',
+      pass: (seen) => {
+        const effect = passChain(own.ruleset, own.elements, chain, seen);
+        return { effect, rule: { by: 'engine', id: effect?.rule ?? '' } };
+      },
+    });
+  }
+  for (const table of space.foreign) {
+    const fits = table.family === family || (table.family === 'inet' && family !== 'bridge');
+    if (!fits) continue;
+    for (const chain of table.chains) {
+      if (chain.base?.hook !== hook) continue;
+      const name = `${table.family} ${table.name}`;
+      links.push({
+        priority: chain.base.priority,
+        nat: chain.base.type === 'nat',
+        pass: (seen) => {
+          const undecided: Undecided[] = [];
+          const judgement = judge(table, chain, lookup(options, seen), undecided);
+          for (const each of undecided) {
+            const rule: RuleRef = {
+              by: 'other',
+              table: name,
+              chain: each.chain,
+              base: chain.name,
+              rule: each.rule,
+            };
+            hops.push({ kind: 'undecided', where: space.where, rule });
+          }
+          const { verdict } = judgement;
+          return {
+            effect: verdict.kind === 'none' ? undefined : verdict,
+            rule: {
+              by: 'other',
+              table: name,
+              chain: judgement.chain,
+              base: chain.name,
+              rule: judgement.rule,
+            },
+          };
+        },
+      });
+    }
+  }
+  return links.sort((a, b) => a.priority - b.priority);
+}
+
+/** What foreign rules ask of the packet; marks are 0, nobody set one. */
+function lookup(options: HookOptions, packet: Flying): Lookup {
+  const port = (value: number): string | undefined => (value === 0 ? undefined : String(value));
+  return (field) => {
+    switch (field) {
+      case 'nfproto':
+        return familyOf(packet.saddr);
+      case 'l4proto':
+        return packet.protocol;
+      case 'iifname':
+      case 'oifname':
+      case 'saddr':
+      case 'daddr':
+        return packet[field];
+      case 'sport':
+        return port(packet.sport);
+      case 'dport':
+        return port(packet.dport);
+      case 'mark':
+      case 'ct mark':
+        return '0';
+      case 'ct state':
+        return packet.state;
+      case 'ct status':
+        return packet.dnat ? 'dnat' : 'confirmed';
+      case 'ct direction':
+        return packet.state === 'new' ? 'original' : 'reply';
+      case 'fib daddr type':
+      case 'fib daddr . iif type':
+        return packet.toHost ? 'local' : 'unicast';
+      case 'fib saddr type':
+        return options.sourceType();
+      case 'fib saddr . iif oif':
+      case 'fib saddr . mark . iif oif':
+        return options.returns() ? 'exists' : 'missing';
+      case 'ether saddr':
+        return packet.mac;
+      case 'echo':
+        return packet.state === 'new' ? 'echo-request' : 'echo-reply';
+      default:
+        return undefined;
+    }
+  };
+}
+
+function translate(options: HookOptions, packet: Flying, effect: Effect | Decision): Flying | undefined {
+  if (effect.kind === 'masquerade') {
+    const saddr = options.masquerade();
+    return saddr === undefined ? undefined : { ...packet, saddr };
+  }
+  if ('to' in effect) return translateForeign(options, packet, effect.kind, effect.to);
+  if (effect.kind === 'dnat' && 'address' in effect) {
+    return { ...packet, daddr: effect.address, dport: effect.port ?? packet.dport, dnat: true };
+  }
+  if (effect.kind === 'snat' && 'address' in effect) return { ...packet, saddr: effect.address };
+  return packet;
+}
+
+/** `10.0.0.2:8080`, `:8080`, `[fd00::2]:80`, `10.0.0.2`. */
+function translateForeign(
+  options: HookOptions,
+  packet: Flying,
+  kind: string,
+  to: string,
+): Flying | undefined {
+  const [, inBrackets, plain, port] =
+    /^(?:\[([\da-f:]+)\]|([\d.]+|[\da-f:]*:[\da-f:]+(?!:\d)))?(?::(\d+))?$/.exec(to) ?? [];
+  const address = (inBrackets ?? plain) as Ip | undefined;
+  const dport = port === undefined ? packet.dport : Number(port);
+  if (kind === 'snat') return address === undefined ? packet : { ...packet, saddr: address };
+  const daddr = address ?? (kind === 'redirect' ? options.masquerade() : packet.daddr);
+  return daddr === undefined ? undefined : { ...packet, daddr, dport, dnat: true };
+}
+
+function pushNat(options: HookOptions, before: Flying, after: Flying, rule: RuleRef | undefined): void {
+  const { where } = options.space;
+  if (before.daddr !== after.daddr || before.dport !== after.dport) {
+    options.hops.push({
+      kind: 'nat',
+      where,
+      side: 'destination',
+      rule,
+      before: { address: before.daddr, port: before.dport || undefined },
+      after: { address: after.daddr, port: after.dport || undefined },
+    });
+  }
+  if (before.saddr !== after.saddr) {
+    options.hops.push({
+      kind: 'nat',
+      where,
+      side: 'source',
+      rule,
+      before: { address: before.saddr, port: before.sport || undefined },
+      after: { address: after.saddr, port: after.sport || undefined },
+    });
+  }
+}

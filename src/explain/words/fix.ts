@@ -1,0 +1,309 @@
+import { familyOf, formatPrefix } from '../../model/address.ts';
+import { GATEWAY_NETWORK } from '../../model/network.ts';
+import { networkOfAddress, networksOf } from '../diagnosis.ts';
+import type { Obstacle } from '../hop.ts';
+import { portTaker } from '../port-taker.ts';
+import { type ContainerFacts, type Situation, sandboxOwner, type WishedPort } from '../situation.ts';
+import type { Verdict } from '../verdict.ts';
+import type { Where } from '../world.ts';
+import { nearestName } from './sentence.ts';
+
+/** The command that mends it, for a shell on the host; null where no command can be known. */
+export function fixOf(situation: Situation, verdict: Verdict): string | null {
+  const { plan, cause, culprit, way } = verdict;
+  const obstacle = way?.outcome.kind === 'stopped' ? way.outcome.obstacle : undefined;
+  const from = plan.from.kind === 'container' ? plan.from.container : undefined;
+  const to = plan.to.kind === 'container' ? plan.to.container : undefined;
+  switch (cause) {
+    case 'container-stopped':
+      return culprit === undefined ? null : `docker start ${culprit.name}`;
+    case 'container-restarting':
+      return culprit === undefined ? null : `docker logs ${culprit.name}`;
+    case 'container-paused':
+      return culprit === undefined ? null : `docker unpause ${culprit.name}`;
+    case 'host-port-taken':
+      return takenPort(situation, culprit);
+    case 'no-network':
+      return culprit === undefined && from === undefined ? null : noNetwork(culprit ?? from);
+    case 'name-unknown':
+      return nameUnknown(situation, verdict, from, to);
+    case 'no-common-network':
+    case 'no-address':
+      return from && to ? join(situation, from, to) : null;
+    case 'internal-network':
+      return internal(situation, from, to);
+    case 'icc-off':
+      return from && to ? ownNetwork(from, to) : null;
+    case 'unpublished':
+    case 'port-not-open':
+      return to === undefined ? null : publish(situation, to, undefined);
+    case 'published-on-other-address':
+      return republish(situation, verdict, to);
+    case 'nothing-listens':
+      return obstacle?.where.kind === 'container' ? `docker restart ${obstacle.where.name}` : null;
+    case 'listens-on-loopback':
+    case 'listens-on-other-address':
+      return obstacle?.kind === 'nothing-listens' ? listenEverywhere(situation, obstacle) : null;
+    case 'mtu':
+      return way?.gap === undefined
+        ? null
+        : inside(
+            situation,
+            way.gap.narrow.where,
+            `ip link set dev ${way.gap.narrow.name} mtu ${way.gap.sender.mtu}`,
+          );
+    default:
+      return obstacle === undefined ? null : fixOfObstacle(situation, obstacle, to ?? from);
+  }
+}
+
+function fixOfObstacle(
+  situation: Situation,
+  obstacle: Obstacle,
+  party: ContainerFacts | undefined,
+): string | null {
+  const { where } = obstacle;
+  switch (obstacle.kind) {
+    case 'rule':
+      return foreignRule(situation, obstacle);
+    case 'forwarding-off':
+      return familyOf(obstacle.to) === 'ipv4'
+        ? 'sysctl -w net.ipv4.ip_forward=1'
+        : 'sysctl -w net.ipv6.conf.all.forwarding=1';
+    case 'rp-filter':
+      // The greater of a device's and that of `all` is in force: loose is 2.
+      return inside(situation, where, `sysctl -w net.ipv4.conf.${obstacle.device}.rp_filter=2`);
+    case 'conntrack-full':
+      return `sysctl -w net.netfilter.nf_conntrack_max=${Math.max(obstacle.count, obstacle.most) * 2}`;
+    case 'bridge-firewall':
+      return 'sysctl -w net.bridge.bridge-nf-call-ip6tables=0';
+    case 'no-route':
+      return mendRoute(situation, obstacle);
+    case 'link':
+      return mendLink(situation, obstacle, party);
+    case 'nobody':
+      return party === undefined ? null : reconnect(situation, party);
+    case 'host-away':
+      return 'gangway cluster';
+    default:
+      return null;
+  }
+}
+
+/** For what is in a container's namespace: its programs may not have the tools, so they come from the host. */
+function inside({ containers }: Situation, where: Where, command: string): string {
+  if (where.kind !== 'container') return command;
+  const pid = containers.find(({ id }) => id === where.id)?.pid ?? 0;
+  return `nsenter -t ${pid} -n ${command}`;
+}
+
+/**
+ * Rules before the one that stops it, for this connection alone: what somebody else's firewall has is left as it is. An
+ * accept ends its own base chain only, so it opens nothing else.
+ */
+function foreignRule(situation: Situation, obstacle: Extract<Obstacle, { kind: 'rule' }>): string | null {
+  const { rule, where, back, hook, packet } = obstacle;
+  if (rule.by === 'engine') return null;
+  const { iifname, oifname, daddr, dport, protocol } = packet;
+  const by = (words: readonly string[], iif: string, oif: string): string =>
+    [
+      `insert rule ${rule.table} ${rule.base}`,
+      ...(iif === '' ? [] : [`iifname ${iif}`]),
+      ...(oif === '' ? [] : [`oifname ${oif}`]),
+      ...words,
+      'accept',
+    ].join(' ');
+  const ip = familyOf(daddr) === 'ipv4' ? 'ip' : 'ip6';
+  const port = dport === 0 ? [`meta l4proto ${protocol}`] : [`${protocol} dport ${dport}`];
+  const answers = ['ct state established,related'];
+  const there = by([`${ip} daddr ${daddr}`, ...port], iifname, oifname);
+  const bridged = rule.table.startsWith('bridge ');
+  if (bridged) {
+    // Bridges know no connections of their own.
+    const around = back ? by([`${ip} daddr ${daddr}`], iifname, oifname) : there;
+    return inside(situation, where, `nft '${around}'`);
+  }
+  const rules = back
+    ? [by(answers, iifname, oifname)]
+    : hook === 'forward'
+      ? [there, by(answers, oifname, iifname)]
+      : [there];
+  return inside(situation, where, `nft '${rules.join('; ')}'`);
+}
+
+/** Through a network of TO's, if it has one of the user's. */
+function join(situation: Situation, from: ContainerFacts, to: ContainerFacts): string {
+  const networks = networksOf(situation, to).filter(({ name }) => name !== GATEWAY_NETWORK);
+  const network = networks.find(({ name }) => name !== 'bridge');
+  return network === undefined ? ownNetwork(from, to) : `docker network connect ${network.name} ${from.name}`;
+}
+
+const ownNetwork = (from: ContainerFacts, to: ContainerFacts): string =>
+  `docker network create ${from.name}-${to.name} && docker network connect ${from.name}-${to.name} ${from.name} && docker network connect ${from.name}-${to.name} ${to.name}`;
+
+function noNetwork(container: ContainerFacts | undefined): string | null {
+  if (container === undefined) return null;
+  const leave =
+    container.network.kind === 'none' ? `docker network disconnect none ${container.name} && ` : '';
+  return `${leave}docker network connect bridge ${container.name}`;
+}
+
+function nameUnknown(
+  situation: Situation,
+  { plan, byAddress }: Verdict,
+  from: ContainerFacts | undefined,
+  to: ContainerFacts | undefined,
+): string | null {
+  if (from && to) return byAddress === undefined ? join(situation, from, to) : ownNetwork(from, to);
+  const { asked } = situation;
+  if (asked.to.kind !== 'name') return null;
+  const near = nearestName(situation, plan.from, asked.to.name);
+  const port =
+    asked.port === undefined ? '' : `:${asked.port}${asked.protocol === 'tcp' ? '' : `/${asked.protocol}`}`;
+  const asker =
+    asked.from.kind === 'name'
+      ? asked.from.name
+      : asked.from.kind === 'address'
+        ? asked.from.address
+        : asked.from.kind;
+  return near === undefined ? null : `gangway why ${asker} ${near}${port}`;
+}
+
+function internal(
+  situation: Situation,
+  from: ContainerFacts | undefined,
+  to: ContainerFacts | undefined,
+): string | null {
+  if (from && to) return join(situation, from, to);
+  const one = from ?? to;
+  return one === undefined ? null : `docker network connect bridge ${one.name}`;
+}
+
+function takenPort(situation: Situation, culprit: ContainerFacts | undefined): string | null {
+  const program = portTaker(situation, culprit)?.program;
+  return program === undefined || culprit === undefined
+    ? null
+    : `kill ${program.pid} && docker start ${culprit.name}`;
+}
+
+/** Where the command that made the container says on which address to listen. */
+function listenEverywhere(
+  situation: Situation,
+  { where, others }: Extract<Obstacle, { kind: 'nothing-listens' }>,
+): string | null {
+  const container =
+    where.kind === 'container' ? situation.containers.find(({ id }) => id === where.id) : undefined;
+  const [listener] = others;
+  if (container === undefined || listener === undefined) return null;
+  const { address } = listener;
+  const any = familyOf(address) === 'ipv4' ? '0.0.0.0' : '::';
+  const command = container.command.map((word) => word.replaceAll(address, any).replaceAll('localhost', any));
+  return command.join(' ') === container.command.join(' ')
+    ? null
+    : makeAnew(situation, { ...container, command }, []);
+}
+
+/** A published port is chosen when a container is made: it is made anew. */
+function publish(
+  situation: Situation,
+  container: ContainerFacts,
+  drop: WishedPort | undefined,
+): string | null {
+  const { asked } = situation;
+  const port = drop?.containerPort ?? asked.port;
+  if (port === undefined) return null;
+  const protocol = asked.protocol === 'tcp' ? '' : `/${asked.protocol}`;
+  const wished = container.wished.filter((each) => each !== drop);
+  return makeAnew(situation, { ...container, wished }, [`${drop?.hostPort || port}:${port}${protocol}`]);
+}
+
+/** @param more ports to publish beside those it has */
+function makeAnew(situation: Situation, container: ContainerFacts, more: readonly string[]): string {
+  const ports = container.wished.map(({ hostIp, hostPort, containerPort, protocol }) => {
+    const address = hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
+    return `${address}${hostPort && `${hostPort}:`}${containerPort}/${protocol}`;
+  });
+  const network = networksOf(situation, container)[0]?.name ?? 'bridge';
+  const options = [
+    `--name ${container.name}`,
+    ...(network === 'bridge' ? [] : [`--network ${network}`]),
+    ...[...ports, ...more].map((each) => `-p ${each}`),
+  ];
+  const command = container.command.map(quoted).join(' ');
+  return `docker rm -f ${container.name} && docker run -d ${options.join(' ')} ${container.image} ${command}`.trim();
+}
+
+const quoted = (word: string): string =>
+  /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+
+function republish(
+  situation: Situation,
+  { attempt }: Verdict,
+  to: ContainerFacts | undefined,
+): string | null {
+  const port = attempt?.port;
+  const container =
+    to ??
+    situation.containers.find(({ endpoints }) =>
+      endpoints.some(({ published }) =>
+        published.some(
+          ({ hostPorts }) => port !== undefined && hostPorts.first <= port && port <= hostPorts.last,
+        ),
+      ),
+    );
+  const wish = container?.wished.find(
+    (each) => each.hostPort === String(port) || each.containerPort === situation.asked.port,
+  );
+  return container === undefined || wish === undefined ? null : publish(situation, container, wish);
+}
+
+function mendRoute(
+  situation: Situation,
+  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
+): string | null {
+  const family = familyOf(to);
+  const ip = family === 'ipv4' ? 'ip' : 'ip -6';
+  if (refusing !== undefined) {
+    const prefix = refusing.to === undefined ? 'default' : formatPrefix(refusing.to);
+    return inside(situation, where, `${ip} route del ${prefix}`);
+  }
+  const container =
+    where.kind === 'container' ? situation.containers.find(({ id }) => id === where.id) : undefined;
+  const endpoint = container?.endpoints.find((each) => each[family]?.gateway !== undefined);
+  const gateway = endpoint?.[family]?.gateway;
+  if (endpoint === undefined || gateway === undefined) return null;
+  return inside(situation, where, `${ip} route replace default via ${gateway} dev ${endpoint.ifName}`);
+}
+
+function mendLink(
+  situation: Situation,
+  { where, link, what }: Extract<Obstacle, { kind: 'link' }>,
+  party: ContainerFacts | undefined,
+): string | null {
+  if (where.kind === 'container') {
+    const container = situation.containers.find(({ id }) => id === where.id);
+    return container === undefined ? null : reconnect(situation, container, link);
+  }
+  const owner = situation.containers.find(({ endpoints }) =>
+    endpoints.some(({ hostIfName }) => hostIfName === link),
+  );
+  if (what === 'no-port' && owner !== undefined) {
+    const endpoint = owner.endpoints.find(({ hostIfName }) => hostIfName === link);
+    const network = endpoint && situation.networks.find(({ id }) => id === endpoint.networkId);
+    if (network?.driver === 'bridge') return `ip link set dev ${link} master ${network.bridge.ifName}`;
+    if (network?.driver === 'overlay') return `ip link set dev ${link} master ${network.overlay.bridge}`;
+  }
+  if (what === 'down') return `ip link set dev ${link} up`;
+  return party === undefined ? null : reconnect(situation, party);
+}
+
+/** A new interface with everything that belongs to it. */
+function reconnect(situation: Situation, container: ContainerFacts, ifName?: string): string | null {
+  const owner = sandboxOwner(situation, container) ?? container;
+  const endpoint = owner.endpoints.find((each) => each.ifName === ifName) ?? owner.endpoints[0];
+  const address = endpoint?.ipv4?.address ?? endpoint?.ipv6?.address;
+  const network = address && networkOfAddress(situation, owner, address);
+  return network
+    ? `docker network disconnect ${network.name} ${owner.name} && docker network connect ${network.name} ${owner.name}`
+    : null;
+}

@@ -1,0 +1,73 @@
+import type { Family, InterfaceAddress, Ip } from './address.ts';
+import type { Protocol } from './port.ts';
+
+/** What one network namespace has, as it was read at one moment. Plain data. */
+export interface NamespaceFacts {
+  readonly links: readonly LinkFacts[];
+  readonly addresses: readonly (InterfaceAddress & { readonly link: number })[];
+  readonly routes: readonly RouteFacts[];
+  readonly settings: SettingFacts;
+  /** Sockets that wait for clients, of the asked port. */
+  readonly listeners: readonly ListenerFacts[];
+  /** nftables tables that are not the engine's, in nft's language with handles (`nft -a -y list table`). */
+  readonly firewall: readonly string[];
+  /** Tables of iptables-legacy, which nothing here can read. */
+  readonly legacyTables: readonly string[];
+}
+
+export interface LinkFacts {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly up: boolean;
+  /** IFF_LOWER_UP: the other end of the wire is there. */
+  readonly carrier: boolean;
+  readonly mac: string;
+  readonly mtu: number;
+  /** Index of the bridge it is a port of; 0 without one. */
+  readonly master: number;
+  /** Of a veth the other end's index, of a macvlan the parent's; in that one's namespace. */
+  readonly peer: number;
+  /** A bridge port that exchanges frames only with the bridge itself and ports that are not isolated. */
+  readonly isolated: boolean;
+}
+
+export interface RouteFacts {
+  readonly family: Family;
+  /** Undefined is the default route. */
+  readonly to: InterfaceAddress | undefined;
+  readonly gateway: Ip | undefined;
+  /** Index; 0 for a route that leads nowhere. */
+  readonly link: number;
+  readonly kind: 'unicast' | 'local' | 'broadcast' | 'refusing';
+  /** The address a packet gets that has none yet. */
+  readonly source: Ip | undefined;
+  readonly metric: number;
+  /** Of the kernel's two usual tables; what policy rules lead to others is not followed. */
+  readonly table: 'local' | 'main';
+}
+
+export interface SettingFacts {
+  readonly forwarding: Readonly<Record<Family, boolean>>;
+  /** `rp_filter` in force by interface: the greater of its own and that of `all`. Absent is 0. */
+  readonly rpFilter: Readonly<Record<string, number>>;
+  /** `route_localnet` by interface. Absent is off. */
+  readonly routeLocalnet: Readonly<Record<string, boolean>>;
+  /** What a bridge hands on between its ports is shown to the firewall of this family. */
+  readonly bridgeFirewall: Readonly<Record<Family, boolean>>;
+  /** Tracked connections and how many there may be; undefined without connection tracking. */
+  readonly connections: { readonly count: number; readonly most: number } | undefined;
+}
+
+export interface ListenerFacts {
+  readonly protocol: Protocol;
+  /** `0.0.0.0` and `::`: every address. */
+  readonly address: Ip;
+  readonly port: number;
+  /** An IPv6 socket that takes no IPv4. */
+  readonly v6only: boolean;
+  /** Index of the link it is bound to; 0 without. */
+  readonly link: number;
+  /** The program that has it, where it can be told. */
+  readonly program: { readonly name: string; readonly pid: number } | undefined;
+}
