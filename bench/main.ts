@@ -1,4 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
+import { clusterFigures } from './cluster.ts';
 import { Contestant } from './contestant.ts';
 import { endpointCost } from './endpoint.ts';
 import * as figures from './figures.ts';
@@ -17,13 +18,18 @@ if (process.getuid?.() !== 0) {
   process.exit(1);
 }
 
+/** ONLY=networks,names,startup,basics chooses among the figures; ONLY=cluster is another bench, without containers. */
+const only = process.env.ONLY?.split(',');
+if (only?.includes('cluster')) {
+  await clusterFigures();
+  if (only.length === 1) process.exit();
+}
+
 /** ENGINES=gangway,dockerd chooses among those there are. */
 const chosen = process.env.ENGINES?.split(',');
 const names = Contestant.available().filter((name) => chosen?.includes(name) ?? true);
 if (names.length === 1) console.log('No reference engines here (PEERS_DIR): Gangway alone is measured.\n');
 const engines = names.map((name) => new Contestant(name));
-/** ONLY=networks,names,startup,basics chooses among the figures. */
-const only = process.env.ONLY?.split(',');
 const wants = (part: string): boolean => only?.includes(part) ?? true;
 /** The largest spread so far. */
 let noise = 0;

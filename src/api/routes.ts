@@ -3,6 +3,7 @@ import { ContainerConnections } from '../engine/container/connections.ts';
 import { Archive } from '../engine/container/files/archive.ts';
 import { Doctor } from '../engine/doctor/doctor.ts';
 import type { Parts } from '../engine/parts.ts';
+import { TopologyReader } from '../engine/topology.ts';
 import { containerArchiveRoutes } from './container-archive.ts';
 import { containerLifecycleRoutes } from './container-lifecycle.ts';
 import { containerReadRoutes } from './container-read.ts';
@@ -15,8 +16,10 @@ import { execRoutes } from './exec.ts';
 import { imageRoutes } from './images.ts';
 import { networkRoutes } from './networks.ts';
 import { type SystemSources, systemRoutes } from './system.ts';
+import { topologyRoutes } from './topology.ts';
 import { unsupportedRoutes } from './unsupported.ts';
 import { volumeRoutes } from './volumes.ts';
+import { watchRoutes } from './watch.ts';
 import { whyRoutes } from './why.ts';
 
 /** Every route of the API. */
@@ -33,6 +36,8 @@ export function routes(app: FastifyInstance, parts: Parts, system: SystemSources
   execRoutes(app, parts.execs);
   volumeRoutes(app, parts.containers.volumes);
   networkRoutes(app, parts.networking, new ContainerConnections(parts.lifecycle));
+  watchRoutes(app, parts.traffic);
+  topologyRoutes(app, new TopologyReader(parts));
   whyRoutes(app, parts);
   doctorRoutes(app, new Doctor(parts));
   unsupportedRoutes(app);

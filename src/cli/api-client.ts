@@ -1,6 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { type ClientRequest, type RequestOptions, request as requestHttp } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  request as requestHttp,
+} from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { createInterface } from 'node:readline';
 import type { EngineAddress, TlsFiles } from './docker-context.ts';
 
 /** What went wrong, in a sentence for the person at the keyboard. */
@@ -16,6 +22,14 @@ export class ApiFailure extends Error {
 
 /** Docker's port without TLS, and with it. */
 const PORTS = { plain: 2375, tls: 2376 } as const;
+
+/** Hears an answer that has no end by itself. */
+export interface LineListener {
+  open(): void;
+  line(line: string): void;
+  /** @param status of the answer, 0 when there was none */
+  end(status: number): void;
+}
 
 /** Speaks to the daemon's API over its unix socket or TCP. */
 export class ApiClient {
@@ -41,26 +55,91 @@ export class ApiClient {
     await this.#ask('DELETE', path);
   }
 
-  #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const make = this.#tls ? requestHttps : requestHttp;
-      const call: ClientRequest = make({ ...this.#options, method, path }, (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          const { statusCode } = response;
-          if (statusCode === 200) return resolve(JSON.parse(text));
-          if (statusCode === 204) return resolve(undefined);
-          reject(new ApiFailure(messageOf(text) ?? `the daemon answers ${statusCode}`, statusCode));
-        });
-      });
-      call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
-      call.end();
+  /** Every line of an answer that goes on, until it ends. @throws ApiFailure as `get`, or when the daemon goes away */
+  lines(path: string, onLine: (line: string) => void): Promise<void> {
+    return this.#call('GET', path, (response, resolve, reject) => {
+      if (response.statusCode !== 200) {
+        readAll(response, reject, (text) => reject(failure(text, response)));
+        return;
+      }
+      response.setEncoding('utf8');
+      response.on('error', () => reject(new ApiFailure('the daemon has ended')));
+      const reader = createInterface({ input: response });
+      reader.on('line', onLine);
+      reader.on('error', () => reject(new ApiFailure('the daemon has ended')));
+      reader.on('close', resolve);
     });
+  }
+
+  /** The answer of `GET path` whatever its status. @throws ApiFailure when there is none */
+  answer(path: string): Promise<{ readonly status: number; readonly body: string }> {
+    return this.#call('GET', path, (response, resolve, reject) =>
+      readAll(response, reject, (body) => resolve({ status: response.statusCode ?? 0, body })),
+    );
+  }
+
+  /** Like `lines`, for who may lose interest. @returns ends it */
+  follow(path: string, heard: LineListener): () => void {
+    let over = false;
+    const end = (status: number): void => {
+      if (!over) heard.end(status);
+      over = true;
+    };
+    const call = this.#request('GET', path, (response) => {
+      const status = response.statusCode ?? 0;
+      response.setEncoding('utf8');
+      response.on('error', () => end(0));
+      response.on('close', () => end(status));
+      if (status !== 200) return void response.resume();
+      heard.open();
+      const reader = createInterface({ input: response });
+      reader.on('line', (line) => {
+        if (!over) heard.line(line);
+      });
+      // It tells the response's errors once more.
+      reader.on('error', () => end(0));
+    });
+    call.on('error', () => end(0));
+    return () => {
+      over = true;
+      call.destroy();
+    };
+  }
+
+  #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
+    return this.#call(method, path, (response, resolve, reject) =>
+      readAll(response, reject, (text) => {
+        if (response.statusCode === 200) return resolve(JSON.parse(text));
+        if (response.statusCode === 204) return resolve(undefined);
+        reject(failure(text, response));
+      }),
+    );
+  }
+
+  #call<T>(
+    method: 'GET' | 'DELETE',
+    path: string,
+    onResponse: (
+      response: IncomingMessage,
+      resolve: (value: T) => void,
+      reject: (error: Error) => void,
+    ) => void,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call = this.#request(method, path, (response) => onResponse(response, resolve, reject));
+      call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
+    });
+  }
+
+  #request(
+    method: 'GET' | 'DELETE',
+    path: string,
+    onResponse: (response: IncomingMessage) => void,
+  ): ClientRequest {
+    const make = this.#tls ? requestHttps : requestHttp;
+    const call = make({ ...this.#options, method, path }, onResponse);
+    call.end();
+    return call;
   }
 
   #whyNot(error: NodeJS.ErrnoException): string {
@@ -94,6 +173,23 @@ function tcpOptions(host: string, tls: TlsFiles | undefined): RequestOptions {
     }),
   };
 }
+
+function readAll(
+  response: IncomingMessage,
+  onError: (error: Error) => void,
+  onEnd: (text: string) => void,
+): void {
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  response.on('error', onError);
+  response.on('end', () => onEnd(text));
+}
+
+const failure = (text: string, { statusCode }: IncomingMessage): ApiFailure =>
+  new ApiFailure(messageOf(text) ?? `the daemon answers ${statusCode}`, statusCode);
 
 function messageOf(text: string): string | undefined {
   try {

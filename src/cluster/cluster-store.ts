@@ -1,4 +1,4 @@
-import { Etcd3, type IOptions, type Watcher } from 'etcd3';
+import { Etcd3, type IKeyValue, type IOptions, type Watcher } from 'etcd3';
 import type { Logger } from 'pino';
 import { unavailable } from '../model/errors.ts';
 
@@ -35,9 +35,11 @@ export interface Change<T> {
   readonly revision: string;
 }
 
-/** One call is over after so long: a change of the cluster fails fast when no member answers. */
-const CALL_MS = 2500;
+/** One call is over after so long, unless told: a change of the cluster fails fast when no member answers. */
+export const CALL_MS = 2500;
 const VERSION = 'v1';
+/** etcd takes 128 operations in a transaction unless told otherwise (`--max-txn-ops`). */
+const BATCH = 100;
 
 /**
  * What the hosts of a cluster share, in etcd v3. Values are JSON. Reads and writes go to any member that answers;
@@ -78,8 +80,13 @@ export class ClusterStore {
   }
 
   /** @throws EngineError UNAVAILABLE when no member answers, or refuses us */
-  async get<T>(key: string): Promise<Entry<T> | undefined> {
-    const answer = await this.#call(() => this.#client.get(this.#root + key).exec());
+  async get<T>(key: string, within = CALL_MS): Promise<Entry<T> | undefined> {
+    const answer = await this.#call(() =>
+      this.#client
+        .get(this.#root + key)
+        .options(deadline(within))
+        .exec(),
+    );
     const [found] = answer.kvs;
     if (found === undefined) return undefined;
     return { key, value: JSON.parse(found.value.toString()) as T, revision: found.mod_revision };
@@ -88,23 +95,45 @@ export class ClusterStore {
   /** Everything below `prefix`, and the revision of that view: a watch goes on right behind it. */
   async list<T>(
     prefix: string,
+    within = CALL_MS,
   ): Promise<{ readonly entries: readonly Entry<T>[]; readonly revision: string }> {
     const answer = await this.#call(() =>
       this.#client
         .getAll()
         .prefix(this.#root + prefix)
+        .options(deadline(within))
         .exec(),
     );
-    const entries = answer.kvs.map((each) => ({
-      key: each.key.toString().slice(this.#root.length),
-      value: JSON.parse(each.value.toString()) as T,
-      revision: each.mod_revision,
-    }));
+    const entries = answer.kvs.map((each) => this.#entry<T>(each));
     return { entries, revision: answer.header.revision };
   }
 
+  /** Everything below each prefix, in a hundredth of the questions. @throws EngineError UNAVAILABLE */
+  async listEach<T>(prefixes: readonly string[], within = CALL_MS): Promise<readonly Entry<T>[]> {
+    const found: Entry<T>[] = [];
+    for (let i = 0; i < prefixes.length; i += BATCH) {
+      const ranges = prefixes
+        .slice(i, i + BATCH)
+        .map((prefix) => this.#client.getAll().prefix(this.#root + prefix));
+      const { responses } = await this.#call(() =>
+        this.#client
+          .if(`${this.#root}none`, 'Create', '==', 0)
+          .options(deadline(within))
+          .then(...ranges)
+          .commit(),
+      );
+      const kvs = responses.flatMap(({ response_range }) => response_range.kvs);
+      found.push(...kvs.map((each) => this.#entry<T>(each)));
+    }
+    return found;
+  }
+
   /** All the writes, or none when a guard does not hold. @returns the revision they have; undefined: none. @throws EngineError UNAVAILABLE */
-  async commit(guards: readonly Guard[], writes: readonly Write[]): Promise<string | undefined> {
+  async commit(
+    guards: readonly Guard[],
+    writes: readonly Write[],
+    within = CALL_MS,
+  ): Promise<string | undefined> {
     const [first, ...others] = guards;
     const operations = writes.map((write) => {
       if ('remove' in write) return this.#client.delete().key(this.#root + write.remove);
@@ -119,7 +148,10 @@ export class ClusterStore {
           : this.#guard(this.#client.if.bind(this.#client), first);
       let transaction = begin;
       for (const guard of others) transaction = this.#guard(transaction.and.bind(transaction), guard);
-      return transaction.then(...operations).commit();
+      return transaction
+        .options(deadline(within))
+        .then(...operations)
+        .commit();
     });
     return answer.succeeded ? answer.header.revision : undefined;
   }
@@ -187,8 +219,9 @@ export class ClusterStore {
   async lease(
     seconds: number,
     onLost: () => void,
+    within = CALL_MS,
   ): Promise<{ readonly id: string; readonly letGo: () => void }> {
-    const lease = this.#client.lease(seconds);
+    const lease = this.#client.lease(seconds, deadline(within));
     lease.on('lost', onLost);
     const id = await this.#call(() => lease.grant());
     return { id, letGo: () => lease.release() };
@@ -196,6 +229,14 @@ export class ClusterStore {
 
   close(): void {
     this.#client.close();
+  }
+
+  #entry<T>({ key, value, mod_revision }: IKeyValue): Entry<T> {
+    return {
+      key: key.toString().slice(this.#root.length),
+      value: JSON.parse(value.toString()) as T,
+      revision: mod_revision,
+    };
   }
 
   #guard<R>(
@@ -219,3 +260,5 @@ export class ClusterStore {
     }
   }
 }
+
+const deadline = (within: number): { readonly deadline: number } => ({ deadline: Date.now() + within });

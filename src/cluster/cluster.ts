@@ -5,18 +5,19 @@ import { notFound } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
 import { Catalog } from './catalog.ts';
-import type { ClusterStore } from './cluster-store.ts';
+import { CALL_MS, type ClusterStore } from './cluster-store.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
-import { Mirror } from './mirror.ts';
+import type { Mirror } from './mirror.ts';
 import { OwnEndpoints } from './own-endpoints.ts';
+import { Remotes } from './remotes.ts';
 
 /** What the cluster tells the engine of this host. */
 export interface ClusterListener {
   networkCame(spec: OverlaySpec): void;
   networkWent(id: string): void;
-  /** Endpoints of other hosts, or the hosts themselves, are others than before on this network. */
-  remotesChanged(networkId: string): void;
+  /** Endpoints of other hosts on this network, or their hosts, are others than before: those with these ids, or any. */
+  remotesChanged(networkId: string, endpointIds: ReadonlySet<string> | 'any'): void;
   /** A host came, went, or has another address. */
   nodesChanged?(): void;
   /** The cluster had forgotten this host, and gave its addresses to another. */
@@ -35,6 +36,8 @@ export interface ClusterOptions {
 export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
 
 const RETRY_MS = [250, 500, 1000, 2000] as const;
+/** A store that a thousand hosts come back to answers late: who gave up and began anew would keep it so. */
+const PATIENCE_MS = [CALL_MS, 2 * CALL_MS, 4 * CALL_MS] as const;
 const FORGET_AFTER_MS = 24 * 3600 * 1000;
 /** Of one host; a large cluster is looked through more often. */
 const SWEEPS_PER_TERM = 24;
@@ -53,11 +56,11 @@ export class Cluster {
   readonly #own: OwnEndpoints;
   readonly #leftovers: Leftovers;
   readonly #forgetAfterMs: number;
-  readonly #endpoints = new Map<string, Mirror<RemoteEndpoint>>();
+  readonly #endpoints = new Map<string, Remotes>();
   /** Kept on disk: a daemon that starts while the store is away leaves the data path as it is. */
   readonly #remotes: Collection<{ readonly key: string; readonly value: RemoteEndpoint }>;
-  /** Networks whose remotes are others since the listener looked. */
-  readonly #changed = new Set<string>();
+  /** Which endpoints, by network, are others since the listener looked. */
+  readonly #changed = new Map<string, Set<string> | 'any'>();
   #listener: ClusterListener | undefined;
   #nodesTold = false;
   #state: ClusterState = 'connecting';
@@ -96,8 +99,8 @@ export class Cluster {
     };
     const { hosts, alive } = this.#membership;
     for (const mirror of [hosts, alive]) {
-      mirror.onChange = () => {
-        for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+      mirror.onChange = (key: string) => {
+        this.#hostChanged(key.slice(key.indexOf('/') + 1));
         this.#nodesChanged();
       };
     }
@@ -168,7 +171,7 @@ export class Cluster {
   /** Hosts with a container on the network; of one that this host has no part in as the store has it. @throws EngineError UNAVAILABLE */
   async peers(networkId: string): Promise<readonly ClusterNode[]> {
     const joined = this.#endpoints.get(networkId);
-    const endpoints = joined?.values() ?? (await this.#catalog.endpoints(networkId));
+    const endpoints = joined?.mirror.values() ?? (await this.#catalog.endpoints(networkId));
     const ids = new Set(endpoints.map(({ nodeId }) => nodeId));
     return this.#membership.list().filter(({ id }) => ids.has(id));
   }
@@ -189,22 +192,27 @@ export class Cluster {
   /** This host has a container on the network now: its other endpoints are of interest. */
   join(networkId: string): void {
     if (this.#endpoints.has(networkId)) return;
-    const mirror = new Mirror<RemoteEndpoint>(this.#remote, `eps/${networkId}/`, this.#remotes, this.#log);
-    this.#endpoints.set(networkId, mirror);
-    mirror.onChange = () => this.#remotesChanged(networkId);
+    const remotes = new Remotes(this.#remote, networkId, this.node.id, this.#remotes, this.#log);
+    const { mirror } = remotes;
+    this.#endpoints.set(networkId, remotes);
+    remotes.onChange = (endpointId) => this.#remotesChanged(networkId, [endpointId]);
     mirror.onLost = () => this.#lost('a watch ended');
     if (this.#state === 'connected') void mirror.open().catch((error: unknown) => this.#lost(error));
   }
 
   leave(networkId: string): void {
-    this.#endpoints.get(networkId)?.forget();
+    this.#endpoints.get(networkId)?.mirror.forget();
     this.#endpoints.delete(networkId);
   }
 
   /** Endpoints of other hosts; empty for a network that this host has no part in. */
   remotes(networkId: string): readonly RemoteEndpoint[] {
-    const all = this.#endpoints.get(networkId)?.values() ?? [];
-    return all.filter(({ nodeId }) => nodeId !== this.node.id);
+    return this.#endpoints.get(networkId)?.values() ?? [];
+  }
+
+  /** One of them. */
+  remote(networkId: string, endpointId: string): RemoteEndpoint | undefined {
+    return this.#endpoints.get(networkId)?.get(endpointId);
   }
 
   /** Told to the others as soon as the store can be reached. */
@@ -230,7 +238,8 @@ export class Cluster {
   /** The hosts before what is on them. */
   #mirrors(): readonly Pick<Mirror<unknown>, 'open' | 'pause'>[] {
     const { hosts, alive } = this.#membership;
-    return [hosts, alive, this.#catalog.networks, ...this.#endpoints.values()];
+    const endpoints = [...this.#endpoints.values()].map(({ mirror }) => mirror);
+    return [hosts, alive, this.#catalog.networks, ...endpoints];
   }
 
   /** As with the endpoints: a listing tells all hosts in one go. */
@@ -243,19 +252,29 @@ export class Cluster {
     });
   }
 
-  /** A listing tells thousands of changes in one go: the listener, who compares all of them, looks once. */
-  #remotesChanged(networkId: string): void {
+  #hostChanged(nodeId: string): void {
+    for (const [networkId, remotes] of this.#endpoints) {
+      const there = remotes.ofHost(nodeId);
+      if (there.size > 0) this.#remotesChanged(networkId, there);
+    }
+  }
+
+  /** A listing tells thousands of changes in one go: the listener looks once. */
+  #remotesChanged(networkId: string, endpointIds: Iterable<string> | 'any'): void {
     if (this.#changed.size === 0) queueMicrotask(() => this.#tellChanged());
-    this.#changed.add(networkId);
+    const known = this.#changed.get(networkId);
+    if (endpointIds === 'any' || known === 'any') this.#changed.set(networkId, 'any');
+    else if (known === undefined) this.#changed.set(networkId, new Set(endpointIds));
+    else for (const id of endpointIds) known.add(id);
   }
 
   #tellChanged(): void {
-    const ids = [...this.#changed];
+    const changed = [...this.#changed];
     this.#changed.clear();
     if (this.#state === 'closed') return;
-    for (const id of ids) {
+    for (const [id, endpointIds] of changed) {
       try {
-        this.#listener?.remotesChanged(id);
+        this.#listener?.remotesChanged(id, endpointIds);
       } catch (error) {
         this.#log.error({ err: error, network: id }, 'a change of the cluster could not be followed');
       }
@@ -265,10 +284,14 @@ export class Cluster {
   async #connect(): Promise<void> {
     if (this.#state === 'closed') return;
     try {
-      const place = await this.#membership.register(() => this.#lost('the lease ended'));
-      for (const mirror of this.#mirrors()) await mirror.open();
+      const within = PATIENCE_MS[Math.min(this.#attempt, PATIENCE_MS.length - 1)] ?? CALL_MS;
+      const place = await this.#membership.register(() => this.#lost('the lease ended'), within);
+      for (const mirror of this.#mirrors()) await mirror.open(within);
       if (place === 'new') await this.#lookAtBlocks();
-      await this.#own.refresh(this.networks().map(({ id }) => id));
+      await this.#own.refresh(
+        this.networks().map(({ id }) => id),
+        within,
+      );
     } catch (error) {
       this.#lost(error);
       return;
@@ -277,7 +300,8 @@ export class Cluster {
     this.#fault = undefined;
     this.#setState('connected');
     this.#log.info({ nodes: this.status().nodes.length }, 'the cluster store is reached');
-    for (const id of this.#endpoints.keys()) this.#remotesChanged(id);
+    // Who is dead counts again.
+    for (const id of this.#endpoints.keys()) this.#remotesChanged(id, 'any');
     this.#flush();
     this.#sweepLater();
   }

@@ -48,22 +48,24 @@ export class Membership {
 
   /**
    * Takes this host's place, with a new lease.
+   * @param within milliseconds for each call
    * @returns `new` where this daemon had no place before: what the host owns in the store has to be looked at again
    * @throws EngineError UNAVAILABLE
    */
-  async register(onLost: () => void): Promise<'new' | 'known'> {
+  async register(onLost: () => void, within: number): Promise<'new' | 'known'> {
     const { id } = this.node;
     const known = this.#generation !== undefined;
     if (!known) {
-      const revision = await this.#remote.commit([], [{ put: `hosts/${id}`, value: this.node }]);
+      const revision = await this.#remote.commit([], [{ put: `hosts/${id}`, value: this.node }], within);
       this.#generation = { key: `hosts/${id}`, is: 'at', revision: revision ?? '' };
     }
     this.close();
-    const lease = await this.#remote.lease(NODE_LEASE_SECONDS, onLost);
+    const lease = await this.#remote.lease(NODE_LEASE_SECONDS, onLost, within);
     this.#letGo = lease.letGo;
     await this.commit(
       [],
       [{ put: `alive/${id}`, value: new Date().toISOString(), lease: lease.id }, { remove: `gone/${id}` }],
+      within,
     );
     return known ? 'known' : 'new';
   }
@@ -79,12 +81,16 @@ export class Membership {
    * @throws EngineError UNAVAILABLE before the first connection and after the host was forgotten, SYSTEM once another
    * daemon has this host's place
    */
-  async commit(guards: readonly Guard[], writes: readonly Write[]): Promise<string | undefined> {
+  async commit(
+    guards: readonly Guard[],
+    writes: readonly Write[],
+    within?: number,
+  ): Promise<string | undefined> {
     const generation = this.#generation;
     if (generation === undefined) throw unavailable('the cluster store was not reached yet');
-    const revision = await this.#remote.commit([generation, ...guards], writes);
+    const revision = await this.#remote.commit([generation, ...guards], writes, within);
     if (revision !== undefined) return revision;
-    const now = await this.#remote.get(generation.key);
+    const now = await this.#remote.get(generation.key, within);
     if (generation.is === 'at' && now?.revision === generation.revision) return undefined;
     if (now === undefined) {
       this.#generation = undefined;

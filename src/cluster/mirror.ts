@@ -41,10 +41,10 @@ export class Mirror<T> {
     return [...this.#values.values()];
   }
 
-  /** @throws EngineError UNAVAILABLE */
-  async open(): Promise<void> {
+  /** @param within milliseconds for the listing @throws EngineError UNAVAILABLE */
+  async open(within?: number): Promise<void> {
     this.pause();
-    const { entries, revision } = await this.#remote.list<T>(this.#prefix);
+    const { entries, revision } = await this.#remote.list<T>(this.#prefix, within);
     const now = new Map(entries.map(({ key, value }) => [key, value]));
     for (const key of [...this.#values.keys()]) if (!now.has(key)) this.put(key, undefined);
     for (const [key, value] of now) this.put(key, value);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Collection, Store } from '../engine/store.ts';
 import type { RemoteEndpoint } from '../model/overlay.ts';
 import type { ClusterStore } from './cluster-store.ts';
@@ -40,13 +41,19 @@ export class OwnEndpoints {
     return true;
   }
 
-  /** Everything is to be written anew, and what the store has of this host from before a crash goes. @throws EngineError UNAVAILABLE */
-  async refresh(networkIds: readonly string[]): Promise<void> {
-    for (const id of networkIds) {
-      const { entries } = await this.#remote.list(`eps/${id}/${this.#membership.node.id}/`);
-      for (const { key } of entries) if (!this.#wanted.has(key)) this.#dirty.add(key);
+  /**
+   * What the store has otherwise is to be written anew, and what it has of this host from before a crash goes.
+   * @throws EngineError UNAVAILABLE
+   */
+  async refresh(networkIds: readonly string[], within: number): Promise<void> {
+    const prefixes = networkIds.map((id) => `eps/${id}/${this.#membership.node.id}/`);
+    const entries = await this.#remote.listEach<RemoteEndpoint>(prefixes, within);
+    const there = new Map(entries.map(({ key, value }) => [key, value]));
+    for (const key of there.keys()) if (!this.#wanted.has(key)) this.#dirty.add(key);
+    for (const [key, endpoint] of this.#wanted) {
+      if (isDeepStrictEqual(there.get(key), endpoint)) this.#dirty.delete(key);
+      else this.#dirty.add(key);
     }
-    for (const key of this.#wanted.keys()) this.#dirty.add(key);
   }
 
   /** One at a time, however often it is asked for. @throws EngineError UNAVAILABLE */

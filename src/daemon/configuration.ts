@@ -252,6 +252,7 @@ function build(raw: RawConfig): DaemonConfig {
   const logDriver = read.text('log-driver') ?? 'json-file';
   const containerd = read.text('containerd');
   const initPath = read.text('init-path');
+  const metrics = read.text('metrics-addr');
   if (logDriver !== 'json-file' && logDriver !== 'none') {
     throw new ConfigError(`log driver "${logDriver}" is not implemented by Gangway yet (json-file, none)`);
   }
@@ -280,6 +281,7 @@ function build(raw: RawConfig): DaemonConfig {
     logDriver,
     logOpts: read.record<string>('log-opts'),
     ...(initPath === undefined ? {} : { initPath }),
+    ...(metrics === undefined ? {} : { metrics: values.metricsAddress(metrics) }),
     defaultUlimits: read.record<values.Ulimit>('default-ulimits'),
     cgroupParent: read.text('cgroup-parent') ?? '',
     proxies: proxies(read),

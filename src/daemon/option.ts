@@ -133,6 +133,9 @@ export const OPTIONS: readonly Option[] = [
     short: 'G',
     placeholder: 'name',
   }),
+  honoured('Daemon', 'metrics-addr', 'string', 'serve Prometheus metrics there (127.0.0.1:9323)', {
+    placeholder: 'host:port',
+  }),
   honoured('API', 'tls', 'bool', 'TLS on tcp hosts, any client'),
   honoured('API', 'tlsverify', 'bool', 'TLS on tcp hosts, clients by certificate of --tlscacert'),
   honoured('API', 'tlscacert', 'string', 'default ~/.docker/ca.pem', { placeholder: 'path' }),
@@ -282,7 +285,6 @@ export const OPTIONS: readonly Option[] = [
   missing('storage-opts', 'list', empty, 'storage-opt'),
   missing('authorization-plugins', 'list', empty, 'authorization-plugin'),
   missing('cdi-spec-dirs', 'list', empty, 'cdi-spec-dir'),
-  missing('metrics-addr', 'string', empty),
   missing('experimental', 'bool', is(false)),
 ];
 

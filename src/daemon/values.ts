@@ -61,6 +61,18 @@ export function mirror(text: string): string {
   return `${text.replace(/\/+$/, '')}/`;
 }
 
+/** `HOST:PORT`, `[ADDRESS]:PORT`, `:PORT` for every address. */
+export function metricsAddress(text: string): { readonly host: string; readonly port: number } {
+  const [, v6, name, digits] = /^(?:\[([0-9a-f:.]+)\]|([^\s:/[\]]*)):(\d{1,5})$/i.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port < 1 || port > 65_535) {
+    throw new ConfigError(
+      `invalid --metrics-addr ${JSON.stringify(text)}: it should be HOST:PORT (127.0.0.1:9323)`,
+    );
+  }
+  return { host: v6 ?? (name || '::'), port };
+}
+
 /** The address forms of dockerd's `-H` (docker/cli opts/hosts.go), made complete. */
 export function host(text: string, tls: boolean): string {
   const given = text.trim();

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { type Ip, type NetnsPath, parseIp } from '../model/address.ts';
 import { formatError } from './message.ts';
 import { NameTable } from './name-table.ts';
+import { type DnsObserver, NOBODY } from './observer.ts';
 import { Resolver, type View } from './resolver.ts';
 
 /** Where every container on a network of the user's finds its name server (docs.docker.com, "DNS services"). */
@@ -27,12 +28,13 @@ const IDLE_MS = 10_000;
 /** The embedded DNS: one process serves every sandbox through sockets that live in its namespace. */
 export class NameService {
   readonly names = new NameTable();
-  readonly #resolver = new Resolver(this.names);
+  readonly #resolver: Resolver;
   readonly #openSockets: OpenSockets;
   readonly #log: Logger;
   readonly #listening = new Map<string, Listening>();
 
-  constructor(openSockets: OpenSockets, log: Logger) {
+  constructor(openSockets: OpenSockets, log: Logger, observer: DnsObserver = NOBODY) {
+    this.#resolver = new Resolver(this.names, observer);
     this.#openSockets = openSockets;
     this.#log = log;
   }

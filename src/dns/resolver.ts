@@ -4,6 +4,7 @@ import { type Ip, ipFromBytes } from '../model/address.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { formatReply, parseQuery, peekReply, type Query, RCODE, type Reply } from './message.ts';
 import type { NameTable } from './name-table.ts';
+import { type DnsObserver, NOBODY } from './observer.ts';
 import { ofType, readPlainQuestion, writePlainAnswer } from './quick-answer.ts';
 import type { Upstreams } from './upstream.ts';
 
@@ -27,9 +28,11 @@ const GATEWAY_NAMES = new Set(['host.docker.internal', 'gateway.docker.internal'
 export class Resolver {
   readonly #names: NameTable;
   readonly #cache = new AnswerCache();
+  readonly #observer: DnsObserver;
 
-  constructor(names: NameTable) {
+  constructor(names: NameTable, observer: DnsObserver = NOBODY) {
     this.#names = names;
+    this.#observer = observer;
   }
 
   /** @returns undefined when the question is not for us alone to answer: it has to be forwarded */
@@ -70,12 +73,18 @@ export class Resolver {
   /** @returns the answer in wire form, at once where it is ours to give: most questions are, and a promise costs them */
   answer(bytes: Buffer, view: View, transport: 'udp' | 'tcp'): Buffer | Promise<Buffer> | undefined {
     const quick = this.#quickAnswer(bytes, view, transport);
-    if (quick !== undefined) return quick;
+    if (quick !== undefined) {
+      this.#observer.question('engine');
+      return quick;
+    }
     const query = parseQuery(bytes);
     if (query === undefined) return undefined;
     const limit = transport === 'udp' ? query.udpBytes : 65_535;
     const local = this.local(query, view);
-    if (local !== undefined) return formatReply(query, local, limit);
+    if (local !== undefined) {
+      this.#observer.question('engine');
+      return formatReply(query, local, limit);
+    }
     return this.#forward(bytes, query, view, transport, limit);
   }
 
@@ -101,6 +110,7 @@ export class Resolver {
     const servers = view.upstreams?.servers.join() ?? '';
     const key = `${name.toLowerCase()} ${type} ${of ?? 'IN'} ${servers}`;
     const cached = this.#cache.fresh(key);
+    this.#observer.question(cached === undefined ? 'upstream' : 'cache');
     if (cached !== undefined) return formatReply(query, cached, limit);
     // An id of our own: the client's may be anything, and guessable (RFC 5452 §9.2).
     const asked = Buffer.from(bytes);

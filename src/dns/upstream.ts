@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { connect } from 'node:net';
 import { type Family, parseIp } from '../model/address.ts';
 import { answersQuery, peekReply, RCODE } from './message.ts';
+import { type DnsObserver, NOBODY, type UpstreamOutcome } from './observer.ts';
 
 /** Asks one name server. Rejects when it does not answer in time; the bytes may be any response code. */
 export type Exchange = (
@@ -23,9 +24,11 @@ const PENALTY_MS = 30_000;
 export class Upstreams {
   readonly servers: readonly string[];
   readonly #exchange: Exchange;
+  readonly #observer: DnsObserver;
   readonly #failedAt = new Map<string, number>();
 
-  constructor(servers: readonly string[], exchange: Exchange) {
+  constructor(servers: readonly string[], exchange: Exchange, observer: DnsObserver = NOBODY) {
+    this.#observer = observer;
     this.servers = servers.slice(0, MAX_SERVERS).map(canonical);
     this.#exchange = exchange;
   }
@@ -38,7 +41,11 @@ export class Upstreams {
     const order = this.#order();
     if (order.length === 0) return undefined;
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), GIVE_UP_MS);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      stop.abort();
+    }, GIVE_UP_MS);
     try {
       return await new Promise<Buffer | undefined>((resolve) => {
         let next = 0;
@@ -53,11 +60,15 @@ export class Upstreams {
             return;
           }
           open++;
+          const begun = performance.now();
+          const tell = (outcome: UpstreamOutcome): void =>
+            this.#observer.upstream(server, outcome, (performance.now() - begun) / 1000);
           this.#exchange(server, query, transport, stop.signal)
             .then((answer) => {
               const { rcode } = peekReply(answer);
               if (rcode !== RCODE.SERVFAIL && rcode !== RCODE.REFUSED) {
                 this.#failedAt.delete(server);
+                tell('answered');
                 clearTimeout(headStart);
                 resolve(answer);
                 return;
@@ -67,7 +78,11 @@ export class Upstreams {
             })
             .catch(() => {
               this.#failedAt.set(server, Date.now());
-              if (stop.signal.aborted) return;
+              if (stop.signal.aborted) {
+                tell(late ? 'silent' : 'overtaken');
+                return;
+              }
+              tell('failed');
               open--;
               askNext();
             });

@@ -30,6 +30,8 @@ export interface DaemonConfig {
   readonly logDriver: string;
   readonly logOpts: Readonly<Record<string, string>>;
   readonly initPath?: string;
+  /** `--metrics-addr` */
+  readonly metrics?: { readonly host: string; readonly port: number };
   readonly defaultUlimits: Readonly<
     Record<string, { readonly Name: string; readonly Soft: number; readonly Hard: number }>
   >;

@@ -7,6 +7,7 @@ import { createApi } from '../api/server.ts';
 import { writePidfile } from '../daemon/pidfile.ts';
 import { lockRoot } from '../daemon/root-lock.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
+import { serveMetrics } from '../observe/metrics-server.ts';
 import { containerdVersion } from '../runtime/containerd-version.ts';
 import type { DaemonConfig } from './config.ts';
 import { daemonId } from './daemon-id.ts';
@@ -98,10 +99,13 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
     undo.push(lockRoot(config.dataRoot, 'data-root'), lockRoot(config.execRoot, 'exec-root'));
     undo.push(writePidfile(config.pidfile));
     useProxies(config.proxies);
-    const parts = await makeParts(config, log, (step) => undo.push(step));
+    // Not loaded where nobody asks.
+    const metrics = config.metrics && new (await import('../observe/metrics.ts')).Metrics();
+    const parts = await makeParts(config, log, (step) => undo.push(step), metrics?.dns);
     const id = daemonId(parts.store);
     const host = reportHost();
     const app = createApi(log);
+    metrics?.watchApi(app);
     routes(app, parts, {
       config: () => config,
       daemonId: id,
@@ -117,6 +121,10 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
       diskUsage: (kinds) => diskUsage(kinds, parts),
     });
     parts.networking.watch();
+    if (metrics !== undefined && config.metrics !== undefined) {
+      metrics.watchTraffic({ ...parts, containers: () => parts.containers.counts() });
+      undo.push(await serveMetrics(metrics, config.metrics, log));
+    }
     const listeners: Listeners = await listen(app, config, log);
     undo.push(() => listeners.close(Math.min(config.shutdownTimeout, 2) * 1000));
     log.info({ pid: process.pid, dataRoot: config.dataRoot, execRoot: config.execRoot }, 'daemon is ready');

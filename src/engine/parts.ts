@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
+import type { DnsObserver } from '../dns/observer.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
+import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
 import type { ImageUsers } from '../runtime/image/image-removal.ts';
 import { ImageStore } from '../runtime/image/image-store.ts';
@@ -29,6 +31,7 @@ export interface Parts extends Platform {
   readonly containers: Containers;
   readonly lifecycle: Lifecycle;
   readonly execs: Execs;
+  readonly traffic: TrafficWatch;
   /** Of a host in a cluster. */
   readonly cluster?: Cluster;
 }
@@ -42,8 +45,14 @@ const LAST_WAIT_MS = 3000;
 /**
  * Makes the parts on the roots of `config` and finds again what runs there, from bottom to top.
  * @param undo is told how to give each part back, also of a start that fails half-way
+ * @param dnsObserver counts what the name service does
  */
-export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): Promise<Parts> {
+export async function makeParts(
+  config: DaemonConfig,
+  log: Logger,
+  undo: Undo,
+  dnsObserver?: DnsObserver,
+): Promise<Parts> {
   const containerd = new ContainerdProcess({
     dataRoot: config.dataRoot,
     execRoot: config.execRoot,
@@ -79,7 +88,15 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   undo(() => images.close());
   await images.load();
   const cluster = config.cluster && makeCluster(config.cluster, { store, kernel, log });
-  const networking = new Networks({ config, log, store, events, kernel, ...(cluster && { cluster }) });
+  const networking = new Networks({
+    config,
+    log,
+    store,
+    events,
+    kernel,
+    ...(cluster && { cluster }),
+    ...(dnsObserver && { dnsObserver }),
+  });
   undo(() => networking.close());
   const fifoKeeper = new FifoKeeper(join(config.execRoot, 'fifo-keeper'), log);
   undo(() => fifoKeeper.release());
@@ -98,5 +115,31 @@ export async function makeParts(config: DaemonConfig, log: Logger, undo: Undo): 
   execs = new Execs(lifecycle);
   undo(() => Promise.race([lifecycle.close(), sleep(LAST_WAIT_MS, undefined, { ref: false })]));
   await restore(lifecycle);
-  return { ...platform, images, containerd, containers, lifecycle, execs, ...(cluster && { cluster }) };
+  const traffic = new TrafficWatch({
+    kernel,
+    log,
+    names: {
+      endpoints: () => networking.allEndpoints(),
+      remotes: () => networking.remoteEndpoints(),
+      endpointsOf: (id) => networking.endpoints(id),
+      containerName: (id) => containers?.find(id)?.name,
+      network: (id) => {
+        const network = networking.find(id);
+        return { name: network?.name ?? '', overlay: network?.driver === 'overlay' };
+      },
+      hostAddresses: () => kernel.host().localAddresses,
+    },
+    subscribe: (listener) => events.subscribe(listener),
+  });
+  undo(() => traffic.close());
+  return {
+    ...platform,
+    images,
+    containerd,
+    containers,
+    lifecycle,
+    execs,
+    traffic,
+    ...(cluster && { cluster }),
+  };
 }

@@ -2,6 +2,7 @@ import { type InterfaceAddress, ipFromBytes } from '../model/address.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
 import * as libc from './libc.ts';
 import { type NetlinkMessage, parseAttributes, parseMessages, readText } from './netlink.ts';
+import { NETLINK_NETFILTER, NFNLGRP, openListener } from './netlink-listener.ts';
 import { type Link, parseLink, RTM } from './rtnetlink.ts';
 
 /** What happened in the kernel, by whoever did it. */
@@ -22,8 +23,6 @@ export type KernelEvent =
 /** RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE as masks (rtnetlink(7)). */
 const ROUTE_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 const NETLINK_ROUTE = 0;
-const NETLINK_NETFILTER = 12;
-const NFNLGRP_NFTABLES = 7;
 const AF_BRIDGE = 7;
 const RT_TABLE_MAIN = 254;
 const NFT_SUBSYSTEM = 10;
@@ -33,7 +32,6 @@ const NFTA_GEN_PROC_PID = 2;
 const NFTA_TABLE = 1;
 const IFA_ADDRESS = 1;
 const RTA_TABLE = 15;
-const RECEIVE_BYTES = 4 << 20;
 const inbox = Buffer.alloc(1 << 16);
 
 /**
@@ -41,8 +39,8 @@ const inbox = Buffer.alloc(1 << 16);
  * way to wait for a netlink socket, and nothing has to ask again and again.
  */
 export class ChangeMonitor {
-  readonly #routes = openSocket(NETLINK_ROUTE, ROUTE_GROUPS);
-  readonly #firewall = openSocket(NETLINK_NETFILTER, 1 << (NFNLGRP_NFTABLES - 1));
+  readonly #routes = openListener(NETLINK_ROUTE, ROUTE_GROUPS);
+  readonly #firewall = openListener(NETLINK_NETFILTER, 1 << (NFNLGRP.NFTABLES - 1));
   readonly #listener: (event: KernelEvent) => void;
   readonly #onSignal = (): void => this.#drain();
   /** Of the transaction whose messages are being read: it touches a table of ours. */
@@ -110,17 +108,4 @@ export class ChangeMonitor {
     if (!own) this.#listener({ kind: this.#touched ? 'table' : 'foreign-firewall' });
     this.#touched = false;
   }
-}
-
-function openSocket(protocol: number, groups: number): number {
-  const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(RECEIVE_BYTES);
-  libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, bytes);
-  // struct sockaddr_nl.
-  const address = Buffer.alloc(12);
-  address.writeUInt16LE(libc.AF_NETLINK, 0);
-  address.writeUInt32LE(groups, 8);
-  libc.bind(fd, address);
-  return fd;
 }

@@ -1,12 +1,12 @@
 import { type Ip, ipBytes } from '../model/address.ts';
 import { attribute, type NetlinkMessage, nested, parseAttributes } from './netlink.ts';
+import { NETLINK_NETFILTER } from './netlink-listener.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { addressFamily } from './socket-address.ts';
 import { readSysctl } from './sysctl.ts';
 
 /** Connection tracking over netlink (linux/netfilter/nfnetlink_conntrack.h). */
 
-const NETLINK_NETFILTER = 12;
 const CT_GET = (1 << 8) | 1;
 const CT_DELETE = (1 << 8) | 2;
 const CTA_TUPLE_ORIG = 1;

@@ -9,6 +9,8 @@ import {
 } from '../model/address.ts';
 import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type ElementResource, type Resource, resourceKey } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
@@ -17,6 +19,7 @@ import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
+import type { TrafficReport, TrafficSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
   /** Keys of host ports (`host-port tcp 0.0.0.0:80`) that a foreign program listens on. */
@@ -39,6 +42,12 @@ export class FakeKernel implements Kernel {
   /** To whoever watches. */
   tell: (event: KernelEvent) => void = () => {};
   chains: readonly ForeignChain[] = [];
+  readonly traffic: TrafficReport[] = [];
+  /** How many hear the traffic. */
+  listening = 0;
+  counters = new Map<string, LinkCounters>();
+  connections = new Map<string, number>();
+  uplink: TopologyUplink | undefined;
   #host: Partial<HostFacts>;
   readonly #foreignBridges: NonNullable<FakeKernelOptions['foreignBridges']>;
   #failIn: number | undefined;
@@ -120,6 +129,10 @@ export class FakeKernel implements Kernel {
     return { up: true, master: link.kind === 'veth' && this.resources.has(`link ${link.bridge}`) ? 1 : 0 };
   }
 
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map();
+  }
+
   addressesOf(name: string): readonly Ip[] | undefined {
     return this.#foreignBridges[name]?.addresses.map(({ address }) => address);
   }
@@ -134,6 +147,18 @@ export class FakeKernel implements Kernel {
 
   firewallRules(): readonly FirewallRule[] {
     return [];
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.counters;
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return this.connections;
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return this.uplink === undefined ? [] : [this.uplink];
   }
 
   inventory(): Inventory {
@@ -200,6 +225,36 @@ export class FakeKernel implements Kernel {
     leadsTo: Ip,
   ): void {
     this.forgotten.push(`${protocol} ${ports.first}-${ports.last} but to ${leadsTo}`);
+  }
+
+  canLogDrops(): boolean {
+    return false;
+  }
+
+  /** Gives what is put into `traffic`, once. */
+  hearTraffic(): TrafficSource {
+    this.listening++;
+    return {
+      missing: [],
+      trackedOnBridges: new Set(['ipv4']),
+      read: () =>
+        this.traffic.splice(0)[0] ?? {
+          connections: [],
+          bridged: [],
+          drops: [],
+          foreignDrops: [],
+          lost: 0,
+          more: false,
+        },
+      trafficOf: () => undefined,
+      close: () => {
+        this.listening--;
+      },
+    };
+  }
+
+  async probe(): Promise<ProbeFacts> {
+    throw new KernelError('nothing is sent in a fake kernel', 'ENOSYS');
   }
 
   close(): void {

@@ -1,6 +1,8 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
@@ -9,6 +11,7 @@ import type { FirewallRule } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
+import type { TrafficSource } from './traffic.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -32,6 +35,8 @@ export interface Kernel {
   watch(listener: (event: KernelEvent) => void): () => void;
   /** A link of this namespace; undefined when there is none. */
   link(name: string): { readonly up: boolean; readonly master: number } | undefined;
+  /** Names of the links of this namespace, by index. Costs a listing. */
+  linkNames(): ReadonlyMap<number, string>;
   /** Addresses of an interface; undefined when there is none of that name. */
   addressesOf(name: string): readonly Ip[] | undefined;
   /** MTU of the interface that has the address; undefined when none has. */
@@ -55,6 +60,12 @@ export interface Kernel {
   inventory(): Inventory;
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */
   sysctl(name: string): string | undefined;
+  /** Counters of all links of this namespace by name. One dump. @throws KernelError */
+  linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
+  publishedConnections(): ReadonlyMap<string, number>;
+  /** The interfaces with default routes. Costs a listing. @throws KernelError */
+  uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */
   host(): HostFacts;
   /** A foreign bridge's address and MTU, for `-b/--bridge`; undefined when there is no such device. */
@@ -91,6 +102,12 @@ export interface Kernel {
     ports: { readonly first: number; readonly last: number },
     leadsTo: Ip,
   ): void;
+  /** Whether rules that drop can tell of it, by nflog. */
+  canLogDrops(): boolean;
+  /** Connections and drops of the host from now on, until it is closed; several may hear at the same time, but drops only one. */
+  hearTraffic(): TrafficSource;
+  /** Sends one real packet and sees what becomes of it; one probe at a time. @throws KernelError */
+  probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */
   close(): void;
 }

@@ -8,10 +8,13 @@ const library = koffi.load('libc.so.6');
 const native = {
   socket: library.func('int socket(int, int, int)'),
   bind: library.func('int bind(int, const void *, uint32_t)'),
-  connect: library.func('int connect(int, const void *, uint32_t)'),
   listen: library.func('int listen(int, int)'),
   send: library.func('int64_t send(int, const void *, size_t, int)'),
   recv: library.func('int64_t recv(int, void *, size_t, int)'),
+  connect: library.func('int connect(int, const void *, uint32_t)'),
+  getsockname: library.func('int getsockname(int, void *, void *)'),
+  getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
+  poll: library.func('int poll(void *, uint64_t, int)'),
   setsockopt: library.func('int setsockopt(int, int, int, const void *, uint32_t)'),
   close: library.func('int close(int)'),
   fcntl: library.func('int fcntl(int, int, ...)'),
@@ -29,20 +32,25 @@ export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
 export const IPV6_V6ONLY = 26;
 export const IP_MTU_DISCOVER = 10;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_LINGER = 13;
 export const SO_RCVTIMEO = 20;
 export const SO_RCVBUFFORCE = 33;
 export const CLONE_NEWNS = 0x0002_0000;
 export const CLONE_NEWNET = 0x4000_0000;
 export const MNT_DETACH = 2;
 
+const SO_ERROR = 4;
+const POLLOUT = 4;
 const SOCK_CLOEXEC = 0o2000000;
 const SO_ATTACH_FILTER = 26;
 const F_SETFD = 2;
@@ -96,6 +104,38 @@ export function socket(family: number, type: number, protocol: number): number {
 /** @throws KernelError, EADDRINUSE among others */
 export function bind(fd: number, address: Uint8Array): void {
   checked(native.bind(fd, address, address.length), 'bind');
+}
+
+/** Begins to connect and does not wait, the descriptor being O_NONBLOCK. @throws KernelError when it fails at once */
+export function connectNow(fd: number, address: Uint8Array): void {
+  if (native.connect(fd, address, address.length) === 0) return;
+  if (koffi.errno() !== koffi.os.errno.EINPROGRESS) throw errnoError(koffi.errno(), 'connect');
+}
+
+/** How a connection that was begun came out. @returns undefined: it is still under way; 0: it stands; else the errno */
+export function connectResult(fd: number): number | undefined {
+  // struct pollfd.
+  const asked = Buffer.alloc(8);
+  asked.writeInt32LE(fd, 0);
+  asked.writeInt16LE(POLLOUT, 4);
+  if (native.poll(asked, 1n, 0) <= 0) return undefined;
+  const error = Buffer.alloc(4);
+  const length = Buffer.from([4, 0, 0, 0]);
+  checked(native.getsockopt(fd, SOL_SOCKET, SO_ERROR, error, length), 'getsockopt SO_ERROR');
+  return error.readInt32LE(0);
+}
+
+/** The socket's own address, a struct sockaddr. */
+export function socketName(fd: number): Buffer {
+  const address = Buffer.alloc(28);
+  const length = Buffer.from([28, 0, 0, 0]);
+  checked(native.getsockname(fd, address, length), 'getsockname');
+  return address;
+}
+
+/** No call waits for this descriptor any more. */
+export function setNonblocking(fd: number): void {
+  checked(native.fcntl(fd, F_SETFL, 'int', O_NONBLOCK), 'fcntl F_SETFL');
 }
 
 /** Of a socket without connections: where it sends to, and whom it hears. @throws KernelError */

@@ -1,11 +1,14 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
 import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
+import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type FirewallRule, firewallRules } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
@@ -23,9 +26,13 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { publishedConnections } from './port-counters.ts';
+import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { RulesetGeneration } from './ruleset-generation.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
+import { hearTraffic, type TrafficSource } from './traffic.ts';
+import { LinkStatistics, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -51,12 +58,14 @@ export class LinuxKernel implements Kernel {
   readonly #parts: KernelParts;
   readonly #applier: Applier;
   readonly #netnsDirectory: string;
+  readonly #statistics: LinkStatistics;
   readonly #generation = new RulesetGeneration();
   /** Listings of the engine's tables, good as long as nobody changed anything in nftables. */
   #listed:
     | { generation: number; elements: Map<TableFamily, readonly ElementResource[] | undefined> }
     | undefined;
   readonly #toForget: ConnectionFilter[] = [];
+  #probing: Promise<unknown> = Promise.resolve();
 
   /** @throws KernelError EPERM without the capabilities, ENOENT without libnftables */
   constructor(options: LinuxKernelOptions) {
@@ -71,6 +80,7 @@ export class LinuxKernel implements Kernel {
       log,
     };
     this.#applier = new Applier(this.#parts);
+    this.#statistics = new LinkStatistics(this.#parts.routes);
     // A held port is a descriptor, and ranges are published by the thousand.
     reserveDescriptors(Math.min(raiseOpenFileLimit(), DESCRIPTORS));
   }
@@ -99,6 +109,10 @@ export class LinuxKernel implements Kernel {
       if (isGone(error)) return undefined;
       throw error;
     }
+  }
+
+  linkNames(): ReadonlyMap<number, string> {
+    return new Map(this.#parts.routes.links().map(({ index, name }) => [index, name]));
   }
 
   addressesOf(name: string): readonly Ip[] | undefined {
@@ -158,6 +172,18 @@ export class LinuxKernel implements Kernel {
 
   sysctl(name: string): string | undefined {
     return readSysctl(name);
+  }
+
+  linkCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.#statistics.read();
+  }
+
+  publishedConnections(): ReadonlyMap<string, number> {
+    return publishedConnections();
+  }
+
+  uplinks(): readonly TopologyUplink[] {
+    return uplinks(this.#parts.routes);
   }
 
   host(): HostFacts {
@@ -223,6 +249,20 @@ export class LinuxKernel implements Kernel {
     this.#toForget.push(filter);
     if (this.#toForget.length > 1) return;
     setTimeout(() => void forget(this.#toForget.splice(0)), FORGET_AFTER_MS);
+  }
+
+  canLogDrops(): boolean {
+    return canLogDrops(this.#nft);
+  }
+
+  hearTraffic(): TrafficSource {
+    return hearTraffic();
+  }
+
+  probe(request: ProbeRequest): Promise<ProbeFacts> {
+    const facts = this.#probing.then(() => probe(this.#parts, this.#netnsDirectory, request));
+    this.#probing = facts.catch(() => undefined);
+    return facts;
   }
 
   close(): void {

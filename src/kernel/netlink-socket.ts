@@ -12,6 +12,8 @@ import {
   parseMessages,
 } from './netlink.ts';
 
+import { type Heard, readNow } from './netlink-listener.ts';
+
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -68,6 +70,11 @@ export class NetlinkSocket {
     const [answer] = this.#exchange(type, NLM_F_REQUEST | NLM_F_ACK, parts, what);
     if (answer === undefined) throw new KernelError(`${what}: the kernel gave no answer`, 'EPROTO');
     return answer;
+  }
+
+  /** What the kernel sent by itself. @param datagrams at most as many are read; the rest is kept. @throws KernelError */
+  heard(datagrams: number): Heard {
+    return readNow(this.#fd, datagrams);
   }
 
   dump(type: number, parts: readonly Buffer[], what: string): readonly NetlinkMessage[] {

@@ -22,6 +22,7 @@ const WORDS: readonly (readonly [string, string])[] = [
 interface Library {
   create(flags: number): unknown;
   free(context: unknown): void;
+  freeAside(context: unknown, done: () => void): void;
   run(context: unknown, commands: string): number;
   output(context: unknown): string;
   error(context: unknown): string;
@@ -40,9 +41,11 @@ function load(): Library {
     const context = koffi.pointer('nft_ctx', koffi.opaque());
     const func = (name: string, result: TypeObject | string, args: (TypeObject | string)[]) =>
       nft.func(name, result, args) as unknown;
+    const free = nft.func('nft_ctx_free', 'void', [context]);
     library = {
       create: func('nft_ctx_new', context, ['uint32_t']),
-      free: func('nft_ctx_free', 'void', [context]),
+      free,
+      freeAside: free.async,
       run: func('nft_run_cmd_from_buffer', 'int', [context, 'const char *']),
       output: func('nft_ctx_get_output_buffer', 'const char *', [context]),
       error: func('nft_ctx_get_error_buffer', 'const char *', [context]),
@@ -101,6 +104,11 @@ export class Nftables {
 
   close(): void {
     this.#library.free(this.#context);
+  }
+
+  /** On a thread of the pool: tables this socket owns go with it, and the kernel waits for all that pass them. */
+  closeAside(): Promise<void> {
+    return new Promise((resolve) => this.#library.freeAside(this.#context, () => resolve()));
   }
 
   #run(commands: string, flags: number): string {

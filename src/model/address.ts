@@ -121,6 +121,7 @@ export function ipBytes(address: Ip): Buffer {
 }
 
 export function ipFromBytes(bytes: Buffer): Ip {
+  if (bytes.length === 4) return bytes.join('.') as Ipv4;
   const parsed = ipaddr.fromByteArray([...bytes]);
   return (parsed.kind() === 'ipv4'
     ? parsed.toString()

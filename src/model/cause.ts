@@ -33,6 +33,10 @@ export const CAUSES = [
   'forwarding-off',
   /** A device takes no packet of that source: strict reverse path filtering, or an address that cannot come from there. */
   'rp-filter',
+  /** A container sends with an address or MAC that is another's. */
+  'source-forged',
+  /** It belongs to no connection that is known, as after a restart of one side. */
+  'no-connection',
   /** Small packets pass and large ones vanish. */
   'mtu',
   'no-route',

@@ -35,20 +35,26 @@ const FIELDS: Readonly<Record<Exclude<Field, 'saddr' | 'daddr'>, string>> = {
 const fieldText = (field: Field, family: TableFamily): string =>
   field === 'saddr' || field === 'daddr' ? `${family} ${field}` : FIELDS[field];
 
-/** The whole table in nft(8) syntax, without elements. */
-export function nftText(ruleset: Ruleset): string {
+/**
+ * Rules that drop tell this nflog group of what they drop, with their id as the prefix (nft(8), "log statement"). While
+ * nobody hears the group, that costs a packet that is dropped 0.3 µs, and every other packet nothing.
+ */
+export const DROP_LOG_GROUP = 4712;
+
+/** The whole table in nft(8) syntax, without elements. @param logDrops the kernel can (`Kernel.canLogDrops`) */
+export function nftText(ruleset: Ruleset, logDrops: boolean): string {
   return [
     `table ${ruleset.family} ${TABLE_NAME} {`,
     ...ruleset.sets.map(setText),
-    ...ruleset.chains.map((chain) => chainText(chain, ruleset.family)),
+    ...ruleset.chains.map((chain) => chainText(chain, ruleset.family, logDrops)),
     '}',
     '',
   ].join('\n');
 }
 
 /** The ruleset as the kernel edge takes it; its version is a hash of its text. */
-export function rulesetResource(ruleset: Ruleset): RulesetResource {
-  const text = nftText(ruleset);
+export function rulesetResource(ruleset: Ruleset, logDrops: boolean): RulesetResource {
+  const text = nftText(ruleset, logDrops);
   const version = createHash('sha256').update(text).digest('hex').slice(0, 16);
   return { kind: 'ruleset', table: ruleset.family, text, version };
 }
@@ -68,8 +74,8 @@ function setText(set: SetDefinition): string {
   return `  ${set.data === undefined ? 'set' : 'map'} ${set.name} { ${words.join(' ')} }`;
 }
 
-function chainText(chain: Chain, family: TableFamily): string {
-  const lines = chain.rules.map((rule) => `    ${ruleText(rule, family)}`);
+function chainText(chain: Chain, family: TableFamily, logDrops: boolean): string {
+  const lines = chain.rules.map((rule) => `    ${ruleText(rule, family, logDrops)}`);
   if (chain.base !== undefined) {
     const { type, hook, priority } = chain.base;
     lines.unshift(`    type ${type} hook ${hook} priority ${PRIORITIES[priority]}; policy accept;`);
@@ -77,9 +83,11 @@ function chainText(chain: Chain, family: TableFamily): string {
   return [`  chain ${chain.name} {`, ...lines, '  }'].join('\n');
 }
 
-export function ruleText(rule: Rule, family: TableFamily): string {
+export function ruleText(rule: Rule, family: TableFamily, logDrops = false): string {
   const matches = rule.matches.map((match) => matchText(match, family));
-  return [...matches, verdictText(rule, family), `comment "${rule.id}"`].join(' ');
+  const logs = logDrops && rule.verdict.kind === 'drop';
+  const log = logs ? [`log prefix "${rule.id}" group ${DROP_LOG_GROUP}`] : [];
+  return [...matches, ...log, verdictText(rule, family), `comment "${rule.id}"`].join(' ');
 }
 
 function matchText(match: Match, family: TableFamily): string {

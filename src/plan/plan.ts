@@ -47,6 +47,8 @@ export interface PlanFacts {
   readonly directRouting: boolean;
   /** `--bridge-accept-fwmark` */
   readonly acceptMark?: FirewallMark;
+  /** What is dropped can be told of (`Kernel.canLogDrops`). */
+  readonly logDrops?: boolean;
   /** Of a host in a cluster. */
   readonly overlay?: OverlayFacts;
 }
@@ -285,8 +287,10 @@ export interface Model {
   readonly endpoints: readonly Endpoint[];
 }
 
-function rulesets({ acceptMark }: PlanFacts): readonly Resource[] {
-  return [ruleset('ip', acceptMark), ruleset('ip6', acceptMark), SPOOF_GUARD].map(rulesetResource);
+function rulesets({ acceptMark, logDrops = false }: PlanFacts): readonly Resource[] {
+  return [ruleset('ip', acceptMark), ruleset('ip6', acceptMark), SPOOF_GUARD].map((each) =>
+    rulesetResource(each, logDrops),
+  );
 }
 
 /** Everything that must be in the kernel, in an order in which it can be made. */

@@ -85,23 +85,57 @@ test('endpoints are told to who is on the network, and to nobody else; what a cr
   );
 });
 
-test('what is listed in one go is told once, however much it is', async () => {
+test('what is listed in one go is told once, however much it is; a change after that by its endpoint, a host by its endpoints', async () => {
   const a = await host(21);
   await a.createNetwork('many', (_, vni) => spec('many', 'many', '10.6.0.0/24', vni));
   for (let i = 0; i < 100; i++) a.publish(endpoint('many', i));
   await until(() => a.status().waiting === 0);
   const b = member(etcd, 22);
   open.push(b);
-  let told = 0;
+  const told: (readonly string[] | 'any')[] = [];
   await begin(b, {
-    remotesChanged: (id) => {
-      if (id === 'many') told++;
+    remotesChanged: (id, endpointIds) => {
+      if (id === 'many') told.push(endpointIds === 'any' ? 'any' : [...endpointIds]);
     },
   });
   b.join('many');
   await until(() => b.remotes('many').length === 100);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.equal(told, 1);
+  assert.deepEqual(
+    told.map((ids) => ids.length),
+    [100],
+  );
+  const c = await host(23);
+  c.publish(endpoint('many', 100));
+  await until(() => b.remotes('many').length === 101);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual(told.slice(1), [['endpoint-100']]);
+  c.withdraw('many', 'endpoint-100');
+  await until(() => b.remote('many', 'endpoint-100') === undefined);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual(told.slice(2), [['endpoint-100']]);
+  // The place of a host is taken anew: what is on it is looked at.
+  await host(21);
+  await until(() => told.length > 3);
+  assert.equal(told[3]?.length, 100);
+});
+
+test('a host that comes back writes nothing that the store has already', async () => {
+  const disk = new Store(':memory:');
+  const before = await host(24, disk);
+  await before.createNetwork('kept', (_, vni) => spec('kept', 'kept', '10.7.0.0/24', vni));
+  for (let i = 0; i < 5; i++) before.publish(endpoint('kept', i));
+  await until(() => before.status().waiting === 0);
+  before.close();
+  disk.collection('cluster_endpoints').delete('eps/kept/node-24/endpoint-3');
+  const reader = etcd.client();
+  const revision = async (): Promise<number> => Number((await reader.list('none/')).revision);
+  const written = await revision();
+  const again = await host(24, disk);
+  await until(() => again.status().waiting === 0);
+  // Its place, its lease, and the one endpoint that is no more.
+  assert.equal((await revision()) - written, 3);
+  reader.close();
 });
 
 test('a daemon whose place was taken by another writes nothing any more', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,16 @@ export class Etcd {
 
   get hosts(): readonly string[] {
     return this.#ports.map(([client]) => `127.0.0.1:${client}`);
+  }
+
+  /** Of those that run. */
+  get pids(): readonly number[] {
+    return this.#children.flatMap((child) => (child?.pid === undefined ? [] : [child.pid]));
+  }
+
+  /** Of the first member's database, in bytes. */
+  size(): number {
+    return statSync(join(this.directory, 'm0/member/snap/db')).size;
   }
 
   async start(): Promise<void> {

@@ -29,7 +29,10 @@ const FIXED: readonly Network[] = (['host', 'null'] as const).map((driver) => ({
 }));
 
 test('the rulesets', () =>
-  matchesGolden('ruleset.nft', [IPV4_RULESET, IPV6_RULESET, SPOOF_GUARD].map(nftText).join('\n')));
+  matchesGolden(
+    'ruleset.nft',
+    [IPV4_RULESET, IPV6_RULESET, SPOOF_GUARD].map((each) => nftText(each, true)).join('\n'),
+  ));
 
 test('published ports: on any address, on one, a range, a range that is shifted', () => {
   const bridge = network({ name: 'bridge', subnet: '172.17.0.0', bridge: 'docker0' });

@@ -3,10 +3,17 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import { formatPrefix, parseIp } from '../../model/address.ts';
 import { errors, unavailable } from '../../model/errors.ts';
 import type { Network, OverlayNetwork } from '../../model/network.ts';
-import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { OverlayNetworkWish } from './network-request.ts';
 import type { SandboxTable } from './sandbox-table.ts';
+
+/** A host of the cluster, seen from this one. */
+export interface ClusterHost extends ClusterNode {
+  readonly own: boolean;
+  /** Its lease holds, as far as is known. */
+  readonly alive: boolean;
+}
 
 /** What of overlay networks all hosts have to agree on: it is asked of the cluster, and may have to be waited for. */
 export class ClusterNetworks {
@@ -60,6 +67,22 @@ export class ClusterNetworks {
       else if (!this.#registry.hasFreeAddress(spec.id)) await blocks.claim(spec);
       for (const block of blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
     }
+  }
+
+  /** Every host that was not forgotten; none without a store. */
+  hosts(): readonly ClusterHost[] {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return [];
+    return [
+      { ...cluster.node, own: true, alive: true },
+      ...cluster.others().map((node) => ({ ...node, own: false, alive: cluster.isAlive(node.id) })),
+    ];
+  }
+
+  /** Endpoints of other hosts. */
+  remotes(): readonly RemoteEndpoint[] {
+    const cluster = this.#cluster;
+    return cluster?.networks().flatMap(({ id }) => cluster.remotes(id)) ?? [];
   }
 
   /** Hosts with a container on the network; what this host knows, while the store is away. */

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import type { Logger } from 'pino';
 import { NAME_SERVER, NameService } from '../../dns/name-service.ts';
+import type { DnsObserver } from '../../dns/observer.ts';
 import type { View } from '../../dns/resolver.ts';
 import { exchangeBy, hostExchange, Upstreams } from '../../dns/upstream.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
@@ -41,19 +42,28 @@ export class ContainerNames {
   readonly #registry: NetworkRegistry;
   readonly #table: SandboxTable;
   readonly #service: NameService;
-  readonly #host: HostUpstreams = new HostUpstreams();
+  readonly #host: HostUpstreams;
+  readonly #observer: DnsObserver | undefined;
   /** By container: `--dns` servers, asked from its own namespace. */
   readonly #given = new Map<string, readonly string[]>();
   readonly #own = new Map<string, Upstreams>();
   /** By a sandbox's endpoints: any change of them is another list (SandboxTable). */
   readonly #seen = new WeakMap<readonly EndpointRecord[], Seen>();
 
-  constructor(kernel: Kernel, registry: NetworkRegistry, table: SandboxTable, log: Logger) {
+  constructor(
+    kernel: Kernel,
+    registry: NetworkRegistry,
+    table: SandboxTable,
+    log: Logger,
+    observer?: DnsObserver,
+  ) {
+    this.#observer = observer;
+    this.#host = new HostUpstreams(observer);
     this.#kernel = kernel;
     this.#registry = registry;
     this.#table = table;
     const address = parseIpv4(NAME_SERVER);
-    this.#service = new NameService((netns) => kernel.bindInside(netns, address, PORT), log);
+    this.#service = new NameService((netns) => kernel.bindInside(netns, address, PORT), log, observer);
     for (const endpoint of table.allEndpoints()) this.#addName(endpoint, registry.get(endpoint.networkId));
   }
 
@@ -172,6 +182,7 @@ export class ContainerNames {
           socket.bind({ fd: this.#kernel.datagramInside(sandbox.path, family) });
           return socket;
         }),
+        this.#observer,
       );
       this.#own.set(sandbox.containerId, own);
     }
@@ -191,7 +202,12 @@ const LOOK_EVERY_MS = 1000;
 /** The host's name servers, as its resolv.conf has them now. */
 class HostUpstreams {
   #lookedAt = Number.NEGATIVE_INFINITY;
+  readonly #observer: DnsObserver | undefined;
   #upstreams = new Upstreams([], hostExchange);
+
+  constructor(observer: DnsObserver | undefined) {
+    this.#observer = observer;
+  }
 
   current(): Upstreams {
     const now = performance.now();
@@ -199,7 +215,7 @@ class HostUpstreams {
     this.#lookedAt = now;
     const servers = hostResolvConf().conf.nameservers;
     // The same servers keep what is known of their health.
-    const made = new Upstreams(servers, hostExchange);
+    const made = new Upstreams(servers, hostExchange, this.#observer);
     if (made.servers.join() !== this.#upstreams.servers.join()) this.#upstreams = made;
     return this.#upstreams;
   }

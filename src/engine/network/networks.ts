@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EndpointSettings, NetworkSettings } from '@docker/node-sdk';
 import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
+import type { DnsObserver } from '../../dns/observer.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { NetnsPath } from '../../model/address.ts';
 import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
@@ -14,7 +15,7 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterNode, ClusterReport } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
@@ -23,7 +24,7 @@ import type { DaemonConfig, NetworkConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
-import { ClusterNetworks } from './cluster-networks.ts';
+import { type ClusterHost, ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
@@ -48,6 +49,8 @@ export interface NetworksOptions {
   readonly kernel: Kernel;
   /** Of a host with `--cluster-store`. */
   readonly cluster?: Cluster;
+  /** Counts what the name service does. */
+  readonly dnsObserver?: DnsObserver;
 }
 
 /**
@@ -89,7 +92,7 @@ export class Networks implements Networking {
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
     this.#table = new SandboxTable(store);
-    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log);
+    this.#names = new ContainerNames(kernel, this.#registry, this.#table, log, options.dnsObserver);
     this.#endpoints = new Endpoints({
       log,
       events,
@@ -143,6 +146,11 @@ export class Networks implements Networking {
     return this.#registry.resolve(ref);
   }
 
+  /** By its full id. */
+  find(id: string): Network | undefined {
+    return this.#registry.get(id);
+  }
+
   list(): readonly Network[] {
     return this.#registry.list();
   }
@@ -175,6 +183,21 @@ export class Networks implements Networking {
   /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
   clusterReport(): Promise<ClusterReport> {
     return this.#cluster.report();
+  }
+
+  /** Hosts of the cluster; none without a store. */
+  clusterHosts(): readonly ClusterHost[] {
+    return this.#cluster.hosts();
+  }
+
+  /** Of all containers of this host. */
+  allEndpoints(): readonly EndpointRecord[] {
+    return this.#table.allEndpoints();
+  }
+
+  /** Containers of other hosts on overlay networks that this host has a part in. */
+  remoteEndpoints(): readonly RemoteEndpoint[] {
+    return this.#cluster.remotes();
   }
 
   /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
@@ -222,10 +245,6 @@ export class Networks implements Networking {
 
   endpointsOf(networkId: string): readonly EndpointRecord[] {
     return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
-  }
-
-  allEndpoints(): readonly EndpointRecord[] {
-    return this.#table.allEndpoints();
   }
 
   /** What was so when the daemon started, and the plan rests on. */
@@ -388,6 +407,7 @@ function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | u
     bridgeFirewall,
     ...(overlay && { overlay }),
     directRouting: config.allowDirectRouting,
+    logDrops: kernel.canLogDrops(),
     ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
   };
 }

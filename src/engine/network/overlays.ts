@@ -3,25 +3,29 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { contains, type Prefix } from '../../model/address.ts';
 import type { OverlayNetwork } from '../../model/network.ts';
-import type { OverlaySpec } from '../../model/overlay.ts';
-import { creations, deletions, diff } from '../../plan/diff.ts';
+import type { OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
+import { creations, deletions } from '../../plan/diff.ts';
 import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { ContainerNames } from './container-names.ts';
 import type { HealthTunnel } from './health-tunnel.ts';
 import type { NetworkRegistry } from './network-registry.ts';
+import { RemoteEntries } from './remote-entries.ts';
 import type { SandboxTable } from './sandbox-table.ts';
 import { dnsNames, type EndpointRecord } from './settings.ts';
 
 export interface OverlaysOptions {
-  readonly cluster: Cluster;
+  readonly cluster: Pick<
+    Cluster,
+    'address' | 'isAlive' | 'join' | 'leave' | 'publish' | 'remote' | 'remotes' | 'start' | 'withdraw'
+  > & { readonly blocks: Pick<Cluster['blocks'], 'forget'> };
   readonly facts: OverlayFacts;
   readonly kernel: Kernel;
   readonly log: Logger;
   readonly registry: NetworkRegistry;
   readonly table: SandboxTable;
-  readonly names: ContainerNames;
-  readonly health: HealthTunnel;
+  readonly names: Pick<ContainerNames, 'addRemote' | 'removeRemote'>;
+  readonly health: Pick<HealthTunnel, 'planned' | 'follow' | 'wantedLink'>;
   /** Takes a container off the network. */
   evict(endpoint: EndpointRecord): void;
 }
@@ -33,9 +37,7 @@ export interface OverlaysOptions {
 export class Overlays {
   readonly #options: OverlaysOptions;
   /** What is in the kernel for the containers of other hosts, by network. */
-  readonly #entries = new Map<string, readonly Resource[]>();
-  /** Whose names are known, by network. */
-  readonly #named = new Map<string, ReadonlySet<string>>();
+  readonly #entries = new Map<string, RemoteEntries>();
 
   constructor(options: OverlaysOptions) {
     this.#options = options;
@@ -46,15 +48,20 @@ export class Overlays {
     const { cluster, table, health } = this.#options;
     for (const network of this.#carried()) {
       cluster.join(network.id);
-      this.#entries.set(network.id, this.#planRemotes(network));
-      this.#remotesChanged(network.id);
+      const entries = new RemoteEntries();
+      // The kernel has them already.
+      for (const remote of cluster.remotes(network.id)) {
+        entries.set(remote.id, this.#planRemote(network, remote));
+      }
+      this.#entries.set(network.id, entries);
+      this.#remotesChanged(network.id, 'any');
     }
     for (const endpoint of table.allEndpoints()) this.publish(endpoint);
     health.follow();
     cluster.start({
       networkCame: (spec) => this.#networkCame(spec),
       networkWent: (id) => this.#networkWent(id),
-      remotesChanged: (id) => this.#remotesChanged(id),
+      remotesChanged: (id, endpointIds) => this.#remotesChanged(id, endpointIds),
       nodesChanged: () => health.follow(),
       blockLost: (id, block) => this.#blockLost(id, block),
     });
@@ -62,11 +69,16 @@ export class Overlays {
 
   /** What has to be in the kernel for the overlay networks that have containers here. */
   planned(): readonly Resource[] {
+    const { cluster, facts, health } = this.#options;
     const carried = this.#carried().flatMap((network) => {
-      this.#options.cluster.join(network.id);
-      return [...planOverlay(network, this.#options.facts), ...this.#planRemotes(network)];
+      cluster.join(network.id);
+      const remotes = cluster.remotes(network.id);
+      return [
+        ...planOverlay(network, facts),
+        ...remotes.flatMap((remote) => this.#planRemote(network, remote)),
+      ];
     });
-    return [...this.#options.health.planned(), ...carried];
+    return [...health.planned(), ...carried];
   }
 
   /** Whether a link of that name is the bridge or the tunnel of a network that has containers here. */
@@ -83,20 +95,20 @@ export class Overlays {
     if (this.#entries.has(network.id)) return;
     const { kernel, cluster, facts } = this.#options;
     kernel.apply(creations(planOverlay(network, facts)));
-    this.#entries.set(network.id, []);
+    this.#entries.set(network.id, new RemoteEntries());
     cluster.join(network.id);
-    this.#remotesChanged(network.id);
+    this.#remotesChanged(network.id, 'any');
   }
 
   /** After an endpoint of ours went, or did not come. */
   release(network: OverlayNetwork): void {
     const { kernel, cluster, table, facts, log, names } = this.#options;
     if (table.allEndpoints().some(({ networkId }) => networkId === network.id)) return;
-    const gone = [...planOverlay(network, facts), ...(this.#entries.get(network.id) ?? [])];
+    const entries = this.#entries.get(network.id);
+    const gone = [...planOverlay(network, facts), ...(entries?.all() ?? [])];
     this.#entries.delete(network.id);
     cluster.leave(network.id);
-    for (const id of this.#named.get(network.id) ?? []) names.removeRemote(id);
-    this.#named.delete(network.id);
+    for (const id of entries?.ids() ?? []) names.removeRemote(id);
     for (const failure of kernel.tearDown(deletions(gone))) {
       log.error({ err: failure, network: network.name }, 'overlay network not wholly taken down');
     }
@@ -137,24 +149,18 @@ export class Overlays {
   elsewhere(): readonly (PlacedRemote & { readonly vxlan: string; readonly alive: boolean })[] {
     const { cluster } = this.#options;
     return this.#carried().flatMap((network) =>
-      this.#placed(network).map((placed) => ({
-        ...placed,
-        vxlan: network.overlay.vxlan,
-        alive: cluster.isAlive(placed.remote.nodeId),
-      })),
+      cluster.remotes(network.id).flatMap((remote) => {
+        const host = cluster.address(remote.nodeId);
+        if (host === undefined) return [];
+        return [{ remote, host, vxlan: network.overlay.vxlan, alive: cluster.isAlive(remote.nodeId) }];
+      }),
     );
   }
 
-  #placed(network: OverlayNetwork): readonly PlacedRemote[] {
-    const { cluster } = this.#options;
-    return cluster.remotes(network.id).flatMap((remote) => {
-      const host = cluster.address(remote.nodeId);
-      return host === undefined ? [] : [{ remote, host }];
-    });
-  }
-
-  #planRemotes(network: OverlayNetwork): readonly Resource[] {
-    return planRemotes(network, this.#placed(network));
+  /** What a container of another host has here; nothing while it is not known where its host is. */
+  #planRemote(network: OverlayNetwork, remote: RemoteEndpoint): readonly Resource[] {
+    const host = this.#options.cluster.address(remote.nodeId);
+    return host === undefined ? [] : planRemotes(network, [{ remote, host }]);
   }
 
   #networkCame(spec: OverlaySpec): void {
@@ -189,20 +195,27 @@ export class Overlays {
   }
 
   /** The data path first, then the names: who is found can be reached. */
-  #remotesChanged(networkId: string): void {
+  #remotesChanged(networkId: string, endpointIds: ReadonlySet<string> | 'any'): void {
     const network = this.#overlay(networkId);
-    const before = this.#entries.get(networkId);
-    if (network === undefined || before === undefined) return;
+    const entries = this.#entries.get(networkId);
+    if (network === undefined || entries === undefined) return;
     const { kernel, log, cluster, names } = this.#options;
-    const after = this.#planRemotes(network);
-    for (const failure of kernel.tearDown(diff(after, before))) {
+    const ids =
+      endpointIds === 'any'
+        ? new Set([...entries.ids(), ...cluster.remotes(networkId).map(({ id }) => id)])
+        : endpointIds;
+    const looked = [...ids].map((id) => ({ id, remote: cluster.remote(networkId, id) }));
+    const changes = looked.flatMap(({ id, remote }) =>
+      entries.set(id, remote === undefined ? [] : this.#planRemote(network, remote)),
+    );
+    for (const failure of kernel.tearDown(changes)) {
       log.error({ err: failure, network: network.name }, 'a container of another host cannot be reached');
     }
-    this.#entries.set(networkId, after);
-    const alive = this.#placed(network).filter(({ remote }) => cluster.isAlive(remote.nodeId));
-    const now = new Set(alive.map(({ remote }) => remote.id));
-    for (const id of this.#named.get(networkId) ?? []) if (!now.has(id)) names.removeRemote(id);
-    for (const { remote } of alive) names.addRemote(remote, network);
-    this.#named.set(networkId, now);
+    for (const { id, remote } of looked) {
+      const host = remote?.nodeId;
+      if (remote !== undefined && host !== undefined && cluster.address(host) && cluster.isAlive(host)) {
+        names.addRemote(remote, network);
+      } else names.removeRemote(id);
+    }
   }
 }

@@ -1,0 +1,52 @@
+import type { FastifyInstance } from 'fastify';
+import type { WatchEvent } from '../model/flow.ts';
+import type { TrafficWatch } from '../observe/traffic-watch.ts';
+import { type WatchFilter, wants } from '../observe/watch-filter.ts';
+import { queryFlag, queryTexts } from './query.ts';
+import { STANDING_HEADERS } from './version.ts';
+
+/** A reader that is further behind gets a number in place of events. */
+const MAX_BACKLOG = 1 << 20;
+
+/**
+ * `GET /gangway/watch?container=NAME&network=NAME&drops=1`: JSON lines (`WatchEvent`) until the client goes. Names are
+ * looked up as events come, so a container that does not exist yet may be named.
+ */
+export function watchRoutes(app: FastifyInstance, traffic: TrafficWatch): void {
+  app.get('/gangway/watch', (request, reply) => {
+    const filter: WatchFilter = {
+      containers: queryTexts(request.query, 'container').map((name) => name.replace(/^\//, '')),
+      networks: queryTexts(request.query, 'network'),
+      drops: queryFlag(request.query, 'drops'),
+    };
+    const now = (): string => new Date().toISOString();
+    const out = reply.raw;
+    let missed = 0;
+    const write = (event: WatchEvent): void => {
+      if (out.writableLength > MAX_BACKLOG) missed++;
+      else out.write(`${JSON.stringify(event)}\n`);
+    };
+    const tellMissed = (): void => {
+      if (missed === 0 || out.writableLength > MAX_BACKLOG) return;
+      const events = missed;
+      missed = 0;
+      write({ time: now(), kind: 'left-out', events });
+    };
+    const { missing, stop } = traffic.watch({
+      event: (event) => {
+        if (!wants(filter, event)) return;
+        tellMissed();
+        write(event);
+      },
+      leftOut: (events) => {
+        missed += events;
+        tellMissed();
+      },
+    });
+    reply.hijack();
+    out.on('close', stop);
+    out.writeHead(200, { ...STANDING_HEADERS, 'Content-Type': 'application/x-ndjson' });
+    out.flushHeaders();
+    for (const what of missing) write({ time: now(), kind: 'missing', what });
+  });
+}

@@ -1,0 +1,50 @@
+import { formatPrefix } from '../model/address.ts';
+import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
+import type { RouteSocket } from './rtnetlink.ts';
+
+/** Counters of links by name. Indexes are never used again, so names are asked for only when a new one is seen. */
+export class LinkStatistics {
+  readonly #routes: RouteSocket;
+  #names: ReadonlyMap<number, string> = new Map();
+
+  constructor(routes: RouteSocket) {
+    this.#routes = routes;
+  }
+
+  /** One dump. @throws KernelError */
+  read(): ReadonlyMap<string, LinkCounters> {
+    const counters = this.#routes.statistics();
+    if (counters.size !== this.#names.size || [...counters.keys()].some((index) => !this.#names.has(index))) {
+      this.#names = new Map(this.#routes.links().map(({ index, name }) => [index, name]));
+    }
+    const byName = new Map<string, LinkCounters>();
+    for (const [index, count] of counters) {
+      const name = this.#names.get(index);
+      if (name !== undefined) byName.set(name, count);
+    }
+    return byName;
+  }
+}
+
+/** The interfaces with default routes, that of IPv4 first. */
+export function uplinks(routes: RouteSocket): readonly TopologyUplink[] {
+  const defaults = routes.routes().filter(({ to }) => to === undefined);
+  if (defaults.length === 0) return [];
+  const addresses = routes.addresses();
+  const links = routes.links();
+  defaults.sort((a, b) => a.family.localeCompare(b.family));
+  return [...new Set(defaults.map(({ link }) => link))].flatMap((index) => {
+    const link = links.find((each) => each.index === index);
+    if (link === undefined) return [];
+    return [
+      {
+        ifName: link.name,
+        mtu: link.mtu,
+        addresses: addresses.filter((each) => each.link === index).map(formatPrefix),
+        gateways: defaults.flatMap((route) =>
+          route.link === index && route.gateway !== undefined ? [route.gateway] : [],
+        ),
+      },
+    ];
+  });
+}

@@ -1,0 +1,163 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Kernel } from '../kernel/kernel.ts';
+import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
+import type { PortRange } from '../model/port.ts';
+import type { LinkCounters } from '../model/topology.ts';
+
+export interface TrafficSources {
+  readonly kernel: Pick<Kernel, 'linkCounters' | 'publishedConnections' | 'sysctl' | 'uplinks'>;
+  readonly networking: { list(): readonly Network[]; allEndpoints(): readonly Endpoint[] };
+  readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
+}
+
+/** The counters of one kind of thing, in the order of `LinkCounters`. */
+class LinkMetrics<L extends string> {
+  readonly #counters: readonly Counter<L>[];
+
+  constructor(registry: Registry, what: string, help: string, labelNames: readonly L[]) {
+    this.#counters = ['receive_bytes', 'transmit_bytes', 'receive_packets', 'transmit_packets', 'drops'].map(
+      (kind) =>
+        new Counter({
+          name: `gangway_${what}_${kind}_total`,
+          help: `${help}: ${kind.replace('_', 'd ').replace('transmitd', 'transmitted')}.`,
+          labelNames: [...labelNames],
+          registers: [registry],
+        }),
+    );
+  }
+
+  reset(): void {
+    for (const counter of this.#counters) counter.reset();
+  }
+
+  /** @param turned a host's end of a wire receives what the other end transmits */
+  add(labels: Record<L, string>, counted: LinkCounters, turned: boolean): void {
+    const [received, sent, receivedPackets, sentPackets, dropped] = counted;
+    const values = turned
+      ? [sent, received, sentPackets, receivedPackets, dropped]
+      : [received, sent, receivedPackets, sentPackets, dropped];
+    for (const [i, counter] of this.#counters.entries()) counter.inc(labels, values[i]);
+  }
+}
+
+/**
+ * What containers, networks and published ports carry. Read from one listing of the links and one of the maps of published
+ * ports: what is not there any more is not told any more.
+ */
+export class TrafficMetrics {
+  readonly #sources: TrafficSources;
+  readonly #containers: LinkMetrics<'container' | 'network' | 'interface'>;
+  readonly #networks: LinkMetrics<'network' | 'driver'>;
+  readonly #edges: LinkMetrics<'edge' | 'network' | 'interface'>;
+  readonly #published: Counter<
+    'container' | 'network' | 'protocol' | 'host_ip' | 'host_port' | 'container_port'
+  >;
+  readonly #tracked: Gauge;
+  readonly #most: Gauge;
+  readonly #count: Gauge<'state'>;
+
+  constructor(registry: Registry, sources: TrafficSources) {
+    this.#sources = sources;
+    this.#containers = new LinkMetrics(registry, 'container', 'Of a container on a network', [
+      'container',
+      'network',
+      'interface',
+    ]);
+    this.#networks = new LinkMetrics(
+      registry,
+      'network',
+      'Between a network and its host, and by that the outside; what containers of it send each other is not in it',
+      ['network', 'driver'],
+    );
+    this.#edges = new LinkMetrics(
+      registry,
+      'edge',
+      "Of the host's uplinks, and of the tunnels of overlay networks to other hosts",
+      ['edge', 'network', 'interface'],
+    );
+    const registers = [registry];
+    this.#published = new Counter({
+      name: 'gangway_published_connections_total',
+      help: 'Connections that came for a published port.',
+      labelNames: ['container', 'network', 'protocol', 'host_ip', 'host_port', 'container_port'],
+      registers,
+    });
+    this.#tracked = new Gauge({
+      name: 'gangway_conntrack_entries',
+      help: 'Connections that the kernel tracks.',
+      registers,
+    });
+    this.#most = new Gauge({
+      name: 'gangway_conntrack_entries_limit',
+      help: 'Connections that the kernel can track.',
+      registers,
+    });
+    this.#count = new Gauge({
+      name: 'gangway_containers',
+      help: 'Containers by state.',
+      labelNames: ['state'],
+      registers,
+    });
+  }
+
+  /** @throws KernelError */
+  read(): void {
+    const { kernel, networking, containers } = this.#sources;
+    const links = kernel.linkCounters();
+    const networks = new Map(networking.list().map((network) => [network.id, network]));
+    const endpoints = networking.allEndpoints();
+    for (const each of [this.#containers, this.#networks, this.#edges, this.#published]) each.reset();
+    for (const { hostIfName, networkId, containerName, ifName } of endpoints) {
+      const link = hostIfName === undefined ? undefined : links.get(hostIfName);
+      if (link === undefined) continue;
+      const network = networks.get(networkId)?.name ?? '';
+      this.#containers.add({ container: containerName, network, interface: ifName }, link, true);
+    }
+    for (const network of networks.values()) this.#readNetwork(network, links);
+    for (const { ifName } of kernel.uplinks()) {
+      const link = links.get(ifName);
+      if (link !== undefined)
+        this.#edges.add({ edge: 'uplink', network: '', interface: ifName }, link, false);
+    }
+    this.#readPublished(endpoints, networks);
+    this.#tracked.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_count') ?? 0));
+    this.#most.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_max') ?? 0));
+    for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
+  }
+
+  #readNetwork(network: Network, links: ReadonlyMap<string, LinkCounters>): void {
+    if (!isAddressed(network) || network.driver === 'macvlan') return;
+    const { driver, name } = network;
+    const bridge = links.get(driver === 'bridge' ? network.bridge.ifName : network.overlay.bridge);
+    if (bridge !== undefined) this.#networks.add({ network: name, driver }, bridge, true);
+    if (driver !== 'overlay') return;
+    const tunnel = links.get(network.overlay.vxlan);
+    const labels = { edge: 'tunnel', network: name, interface: network.overlay.vxlan };
+    if (tunnel !== undefined) this.#edges.add(labels, tunnel, false);
+  }
+
+  #readPublished(endpoints: readonly Endpoint[], networks: ReadonlyMap<string, Network>): void {
+    const counted = this.#sources.kernel.publishedConnections();
+    for (const { published, containerName, networkId } of endpoints) {
+      for (const { protocol, hostIp, hostPorts, containerPorts } of published) {
+        let connections = 0;
+        for (let port = hostPorts.first; port <= hostPorts.last; port++) {
+          connections += counted.get(`${protocol} ${hostIp} ${port}`) ?? 0;
+        }
+        this.#published.inc(
+          {
+            container: containerName,
+            network: networks.get(networkId)?.name ?? '',
+            protocol,
+            host_ip: hostIp,
+            host_port: rangeText(hostPorts),
+            container_port: rangeText(containerPorts),
+          },
+          connections,
+        );
+      }
+    }
+  }
+}
+
+const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);

@@ -1,0 +1,413 @@
+import type { Topology } from '../src/model/topology.ts';
+import type { DaemonState, DropEvent, Rates } from '../src/ui/messages.ts';
+import { showAnswer } from './answer.ts';
+import { Details } from './details.ts';
+import { Drops } from './drops.ts';
+import { byId, h, setText } from './elements.ts';
+import { FlowLayer } from './flow.ts';
+import { DIRECTIONS, neighbour } from './keys.ts';
+import { LARGE_UP_TO, type LayoutOptions, layOut, type SceneNode } from './layout.ts';
+import { ask, listen } from './live.ts';
+import { emptyNetworks, type Model, modelOf, sectionsOf } from './model.ts';
+import { Picture } from './picture.ts';
+import { drawWay, endName, type WhyAnswer, wayOf } from './ways.ts';
+
+const root = byId('picture', HTMLElement);
+const picture = new Picture(root, byId('nodes', HTMLElement), byId('edges', SVGSVGElement));
+const flow = new FlowLayer(byId('flow', HTMLCanvasElement), root);
+const way = byId('way', SVGSVGElement);
+const details = new Details(byId('details', HTMLElement));
+const search = byId('search', HTMLInputElement);
+const from = byId('from', HTMLInputElement);
+const to = byId('to', HTMLInputElement);
+const answerBox = byId('answer', HTMLElement);
+const notice = byId('empty', HTMLElement);
+const help = byId('help', HTMLDialogElement);
+const drops = new Drops(byId('drops', HTMLElement), byId('drop-count', HTMLElement), (a, b) => {
+  from.value = a;
+  to.value = b;
+  void question();
+});
+
+const narrow = matchMedia('(max-width: 1000px)');
+let model: Model | undefined;
+let rates: Rates = { time: 0, links: {}, ports: {} };
+let daemon: DaemonState = { state: 'connecting', watch: false };
+let lost = false;
+let detail: LayoutOptions['detail'] =
+  (localStorage.getItem('detail') as LayoutOptions['detail'] | null) ?? 'auto';
+let allPorts = false;
+const toggled = new Set<string>();
+/** The two ends of an answer, where all the others would hide the way. */
+let only: ReadonlySet<string> | undefined;
+let chosen: string | undefined;
+let focused: string | undefined;
+/** The container under the mouse: its other places are shown. */
+let pointed: string | undefined;
+let answered: { readonly from: string; readonly to: string; readonly answer: WhyAnswer } | undefined;
+
+function draw(): void {
+  if (model === undefined) return;
+  const sections = sectionsOf(model, search.value, only);
+  const before = nodeOf(chosen);
+  const open = before?.kind === 'place' ? { chosen: before.place.container.id } : {};
+  const scene = layOut(model, sections, { width: root.clientWidth, detail, toggled, allPorts, ...open });
+  picture.draw(scene, model);
+  flow.setScene(scene);
+  flow.setRates(scene.edges, rates);
+  picture.showRates(rates, Date.now());
+  showWay();
+  marks();
+  roving(scene.nodes);
+  details.show(nodeOf(chosen), model);
+  details.showRates(rates);
+  tell(sections.length === 0);
+}
+
+const nodeOf = (id: string | undefined): SceneNode | undefined =>
+  picture.scene.nodes.find((node) => node.id === id);
+
+function tell(nothing: boolean): void {
+  if (model === undefined) return;
+  const empty = emptyNetworks(model).map(({ name }) => name);
+  const all = search.value === '' && only === undefined;
+  setText(
+    byId('without', HTMLElement),
+    all && empty.length > 0 ? `Without containers: ${empty.join(', ')}` : '',
+  );
+  notice.hidden = !nothing;
+  const sought = search.value.trim();
+  setText(
+    notice,
+    sought !== ''
+      ? `Nothing here is like “${sought}”.`
+      : 'No container is on a network yet. docker run -d --name web -p 8080:80 httpd brings the first one here.',
+  );
+}
+
+function endsOf(node: SceneNode | undefined): string | undefined {
+  switch (node?.kind) {
+    case 'place':
+      return node.place.container.name;
+    case 'outside':
+      return 'outside';
+    case 'host':
+      return 'host';
+    case 'port':
+      return node.to;
+    default:
+      return undefined;
+  }
+}
+
+/** With the port that is most likely meant: a published one, else one that the image names. */
+function targetOf(node: SceneNode, end: string): string {
+  if (node.kind === 'outside') return 'internet';
+  const container = model?.topology.containers.find(({ name }) => name === end);
+  if (container === undefined) return end;
+  const [published] = model?.portsOf.get(container.id) ?? [];
+  const [exposed] = container.exposed;
+  const port = published === undefined ? exposed : `${published.containerPort}/${published.protocol}`;
+  return port === undefined ? end : `${end}:${port.replace(/\/tcp$/, '')}`;
+}
+
+/** The first one chosen is A; the next one is B, and the question is asked. */
+function choose(id: string): void {
+  const node = nodeOf(id);
+  if (node === undefined || model === undefined) return;
+  if (node.kind === 'more-ports') {
+    allPorts = !allPorts;
+    draw();
+    return;
+  }
+  const end = endsOf(node);
+  const before = endsOf(nodeOf(chosen));
+  if (chosen === id) {
+    clear();
+    return;
+  }
+  chosen = id;
+  if (end !== undefined && before !== undefined && before !== end && answered === undefined) {
+    from.value = before;
+    to.value = targetOf(node, end);
+    void question();
+  } else if (end !== undefined) {
+    forget();
+    from.value = end;
+    to.value = '';
+    answerBox.replaceChildren(h('p', 'quiet', `Choose another to ask whether ${end} reaches it.`));
+  }
+  draw();
+  document.body.classList.add('asking');
+  if (narrow.matches) showAboveSheet(id);
+}
+
+/** The answer covers the lower half of a narrow screen. */
+function showAboveSheet(id: string): void {
+  const top = picture.element(id)?.getBoundingClientRect().top ?? 0;
+  window.scrollBy({ top: top - window.innerHeight * 0.22 });
+}
+
+function clear(): void {
+  document.body.classList.remove('asking');
+  chosen = undefined;
+  forget();
+  from.value = '';
+  to.value = '';
+  answerBox.replaceChildren();
+  draw();
+}
+
+function forget(): void {
+  answered = undefined;
+  only = undefined;
+  drawWay(way, undefined, undefined);
+  root.classList.remove('has-way');
+}
+
+async function question(): Promise<void> {
+  const [a, b] = [from.value.trim(), to.value.trim()];
+  if (a === '' || b === '') {
+    answerBox.replaceChildren(
+      h('p', 'quiet', 'Both ends are needed: a container, outside, host, internet or an address.'),
+    );
+    return;
+  }
+  forget();
+  answerBox.replaceChildren(h('p', 'quiet', 'Asking…'));
+  try {
+    const answer = await ask<WhyAnswer>(`/gangway/why?${new URLSearchParams({ from: a, to: b })}`);
+    answered = { from: a, to: b, answer };
+    const ends = new Set([endName(a), endName(b)]);
+    const crowded = (model?.topology.endpoints.length ?? 0) > LARGE_UP_TO;
+    if (crowded && model?.topology.containers.some(({ name }) => ends.has(name))) only = ends;
+    showAnswer(answerBox, answer, a, b);
+    if (only !== undefined) answerBox.append(showAll());
+  } catch (error) {
+    answerBox.replaceChildren(
+      h('p', 'verdict unknown', error instanceof Error ? error.message : String(error)),
+    );
+  }
+  draw();
+}
+
+function showAll(): HTMLElement {
+  const all = h('button', 'plain', 'The picture shows only these two. Show all');
+  all.type = 'button';
+  all.addEventListener('click', () => {
+    only = undefined;
+    all.remove();
+    draw();
+  });
+  return all;
+}
+
+function showWay(): void {
+  if (answered === undefined || model === undefined) {
+    drawWay(way, undefined, undefined);
+    return;
+  }
+  const drawn = wayOf(picture.scene, model, answered.from, answered.to);
+  drawWay(way, drawn, answered.answer);
+  root.classList.toggle('has-way', drawn !== undefined);
+}
+
+function marks(): void {
+  const found = new Map<string, string>();
+  const add = (id: string, name: string): void => {
+    found.set(id, found.has(id) ? `${found.get(id)} ${name}` : name);
+  };
+  const dropped = drops.marked(Date.now());
+  const current = nodeOf(chosen);
+  const ends = answered === undefined ? [] : [endName(answered.from), endName(answered.to)];
+  for (const node of picture.scene.nodes) {
+    if (node.id === chosen) add(node.id, 'chosen');
+    const name = endsOf(node);
+    if (name !== undefined && node.kind === 'place') {
+      if (name === pointed || (name === endsOf(current) && node.id !== chosen)) add(node.id, 'same');
+      if (name === ends[0]) add(node.id, 'end-a');
+      else if (name === ends[1]) add(node.id, 'end-b');
+      if (dropped.has(name)) add(node.id, 'dropped');
+    }
+  }
+  picture.mark(found);
+}
+
+/** One stop for the Tab key in the picture; arrows go on from there. */
+function roving(nodes: readonly SceneNode[]): void {
+  if (focused === undefined || picture.element(focused) === undefined) {
+    focused = (nodes.find(({ kind }) => kind === 'place') ?? nodes[0])?.id;
+  }
+  const element = focused === undefined ? undefined : picture.element(focused);
+  if (element !== undefined) element.tabIndex = 0;
+}
+
+function focus(id: string): void {
+  const element = picture.element(id);
+  if (element === undefined) return;
+  const before = focused === undefined ? undefined : picture.element(focused);
+  if (before !== undefined) before.tabIndex = -1;
+  focused = id;
+  element.tabIndex = 0;
+  element.focus({ preventScroll: true });
+  element.scrollIntoView({ block: 'nearest', behavior: 'auto' });
+}
+
+const idOf = (target: EventTarget | null): string | undefined =>
+  target instanceof Element ? target.closest<HTMLElement>('.node')?.dataset.id : undefined;
+
+function collapse(id: string | undefined): void {
+  const node = nodeOf(id);
+  const group = node?.kind === 'place' ? node.group : node?.kind === 'network' ? node.id : undefined;
+  if (group === undefined) return;
+  if (!toggled.delete(group)) toggled.add(group);
+  draw();
+  focus(group);
+}
+
+root.addEventListener('click', (event) => {
+  const id = idOf(event.target);
+  if (id === undefined) return;
+  const node = nodeOf(id);
+  focus(id);
+  if (node?.kind === 'network' && chosen === id) collapse(id);
+  else choose(id);
+});
+
+root.addEventListener('pointerover', (event) => {
+  const node = nodeOf(idOf(event.target));
+  const name = node?.kind === 'place' || node?.kind === 'port' ? endsOf(node) : undefined;
+  if (name === pointed) return;
+  pointed = name;
+  marks();
+});
+
+root.addEventListener('keydown', (event) => {
+  const direction = DIRECTIONS[event.key];
+  const id = idOf(event.target);
+  if (direction === undefined || id === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  const next = neighbour(picture.scene, id, direction);
+  if (next !== undefined) focus(next.id);
+});
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || help.open) return;
+  const typing = event.target instanceof HTMLInputElement;
+  if (event.key === 'Escape') {
+    if (event.target === search || search.value !== '') {
+      search.value = '';
+      search.blur();
+      draw();
+    }
+    clear();
+    return;
+  }
+  if (typing) return;
+  const keys: Readonly<Record<string, () => void>> = {
+    '/': () => search.focus(),
+    '?': () => help.showModal(),
+    d: nextDetail,
+    t: nextTheme,
+    c: () => collapse(idOf(event.target) ?? chosen),
+  };
+  const act = keys[event.key];
+  if (act === undefined) return;
+  event.preventDefault();
+  act();
+});
+
+function nextDetail(): void {
+  detail = ({ auto: 'large', large: 'small', small: 'auto' } as const)[detail];
+  localStorage.setItem('detail', detail);
+  showTools();
+  draw();
+}
+
+function nextTheme(): void {
+  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? 'dark' : 'light');
+  localStorage.setItem('theme', now === 'dark' ? 'light' : 'dark');
+  showTools();
+  draw();
+}
+
+function showTools(): void {
+  const theme = localStorage.getItem('theme');
+  if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme;
+  setText(byId('density', HTMLElement), { auto: 'Auto', large: 'Large', small: 'Small' }[detail]);
+}
+
+function showState(): void {
+  const state = byId('state', HTMLElement);
+  const name = lost ? 'away' : daemon.state;
+  state.className = name;
+  const words = lost
+    ? '`gangway ui` has ended, or this session has: run it again and open its link.'
+    : { up: 'live', connecting: 'connecting…', away: daemon.reason ?? 'the daemon is away' }[daemon.state];
+  setText(state, words);
+  root.classList.toggle('stale', name !== 'up');
+  if (model === undefined) {
+    notice.hidden = false;
+    setText(notice, name === 'away' ? words : 'Looking at the network…');
+  }
+}
+
+byId('close', HTMLElement).addEventListener('click', () => document.body.classList.remove('asking'));
+byId('density', HTMLElement).addEventListener('click', nextDetail);
+byId('theme', HTMLElement).addEventListener('click', nextTheme);
+byId('help-button', HTMLElement).addEventListener('click', () => help.showModal());
+byId('swap', HTMLElement).addEventListener('click', () => {
+  [from.value, to.value] = [to.value, from.value];
+  if (to.value !== '') void question();
+});
+byId('ask', HTMLFormElement).addEventListener('submit', (event) => {
+  event.preventDefault();
+  void question();
+});
+search.addEventListener('input', draw);
+let drawnWidth = 0;
+new ResizeObserver(() => {
+  // Its height is what drawing makes of it.
+  if (root.clientWidth === drawnWidth) return;
+  drawnWidth = root.clientWidth;
+  draw();
+}).observe(root);
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+
+listen(
+  {
+    topology: (topology: Topology) => {
+      model = modelOf(topology);
+      setText(byId('hostname', HTMLElement), model.own?.name ?? '');
+      const ends = ['outside', 'internet', 'host', ...topology.containers.map(({ name }) => name)];
+      byId('ends', HTMLElement).replaceChildren(
+        ...ends.map((end) => Object.assign(h('option', ''), { value: end })),
+      );
+      draw();
+    },
+    rates: (news: Rates) => {
+      rates = news;
+      picture.showRates(rates, Date.now());
+      flow.setRates(picture.scene.edges, rates);
+      details.showRates(rates);
+      marks();
+    },
+    drops: (events: readonly DropEvent[]) => {
+      drops.add(events);
+      marks();
+    },
+    daemon: (news: DaemonState) => {
+      daemon = news;
+      drops.setWatched(news.watch);
+      showState();
+    },
+  },
+  (gone) => {
+    lost = gone;
+    showState();
+  },
+);
+showTools();
+showState();
+Object.assign(window, { flow });
