@@ -19,7 +19,7 @@ const QUESTIONS = Number(process.env.WHY_QUESTIONS ?? 360);
 /** Milliseconds until a real connection counts as none; everything asked is on this machine, which may be busy. */
 const PATIENCE = 1500;
 /** Processes that ask at the same time. */
-const AT_ONCE = 4;
+const AT_ONCE = 6;
 
 interface Question {
   readonly asker: string;
