@@ -162,7 +162,7 @@ program
   .action(async ({ json }: { json?: true }) => {
     try {
       const report = await client().get<DoctorReport>('/gangway/doctor');
-      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report, process.stdout.columns));
       process.exitCode = doctorStatus(report);
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;
