@@ -141,7 +141,7 @@ program
 Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
 and by whoever has the link.`,
   )
-  .action(({ port }: { port: string }) => runUi(engine().host, parsePort(port)));
+  .action(({ port }: { port: string }) => runUi(client(), parsePort(port)));
 
 cluster
   .command('forget')

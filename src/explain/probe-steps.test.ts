@@ -58,7 +58,10 @@ test('silence: what the kernel says decides, else how far it came', () => {
     explainProbe({ ...silence, hops: left }, { ...request, toNetns: netns }, names).cause,
     'link-broken',
   );
-  assert.equal(cause({ hops: [...left, waypoint('to', 'input')] }), 'no-answer');
+  const delivered = [...left, waypoint('to', 'input')];
+  assert.equal(cause({ hops: delivered }), 'no-route', 'no way back');
+  const back = { ...waypoint('to', 'output'), direction: 'back' } as const;
+  assert.equal(cause({ hops: [...delivered, back] }), 'no-answer');
 });
 
 test('what the sender is told', () => {

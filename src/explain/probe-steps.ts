@@ -111,6 +111,10 @@ function causeOf(
     return facts.forwarding ? 'no-route' : 'forwarding-off';
   }
   if (outcome.kind === 'failed') return 'no-route';
+  const answers = back.some(({ place }) => place === 'to');
+  // A handshake that came to its end has an answer, or there is no way for it.
+  if (request.toNetns !== undefined && request.to.protocol === 'tcp' && isDelivered(there) && !answers)
+    return 'no-route';
   return request.toNetns !== undefined && !isDelivered(there) ? 'link-broken' : 'no-answer';
 }
 
