@@ -31,8 +31,6 @@ export interface Usage {
   readonly heap: number;
 }
 
-/** Hosts of one process that join together. */
-const WAVE = 20;
 const log = pino({ level: 'silent' });
 const clusters = new Map<number, Cluster>();
 /** Endpoints that are waited for everywhere. */
@@ -81,17 +79,29 @@ function begin(host: number, store: string): void {
   });
 }
 
+/** A few at a time: a process that is a hundred hosts is late for all of them. */
+async function inWaves(
+  hosts: readonly number[],
+  size: number,
+  act: (host: number) => void,
+  done: (host: number) => boolean,
+): Promise<void> {
+  for (let i = 0; i < hosts.length; i += size) {
+    const wave = hosts.slice(i, i + size);
+    for (const host of wave) act(host);
+    await until('simulated hosts', () => wave.every(done));
+  }
+}
+
 async function carryOut(order: Order): Promise<void> {
   switch (order.do) {
     case 'begin':
-      // In waves: a process that is a hundred hosts is late for all of them.
-      for (let i = 0; i < order.count; i++) {
-        begin(order.first + i, order.store);
-        if (i % WAVE === WAVE - 1 || i === order.count - 1) {
-          await until('the hosts to be connected', () => all((each) => each.status().state === 'connected'));
-        }
-      }
-      return;
+      return inWaves(
+        Array.from({ length: order.count }, (_, i) => order.first + i),
+        20,
+        (host) => begin(host, order.store),
+        (host) => clusters.get(host)?.status().state === 'connected',
+      );
     case 'networks': {
       const [[, first] = []] = clusters;
       for (const [i, name] of networks().entries()) {
@@ -109,14 +119,17 @@ async function carryOut(order: Order): Promise<void> {
       return until('the endpoints to be written', () => all((each) => each.status().waiting === 0));
     case 'join': {
       const whole = sizes();
-      for (const [host, cluster] of clusters) for (const { network } of partsOf(host)) cluster.join(network);
-      await until('all endpoints to be known', () =>
-        all((cluster, host) =>
+      await inWaves(
+        [...clusters.keys()],
+        5,
+        (host) => {
+          for (const { network } of partsOf(host)) clusters.get(host)?.join(network);
+        },
+        (host) =>
           partsOf(host).every(({ network, endpoints }) => {
             const others = (whole.get(network)?.endpoints ?? 0) - endpoints;
-            return cluster.remotes(network).length >= others;
+            return (clusters.get(host)?.remotes(network).length ?? 0) >= others;
           }),
-        ),
       );
       measuring = true;
       return;

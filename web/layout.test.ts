@@ -126,7 +126,7 @@ test('the way: over the common switch, else by the host', () => {
   const drawn = scene(topology, 1050);
   const host = drawn.nodes.find(({ kind }) => kind === 'host');
   const lowest = (from: string, to: string): boolean =>
-    (wayOf(drawn, model, from, to)?.points ?? []).some(([, y]) => y < (host?.y ?? 0) + (host?.h ?? 0));
+    (wayOf(drawn, model, from, to)?.points ?? []).some(([, y]) => y <= (host?.y ?? 0) + (host?.h ?? 0));
   assert.equal(lowest('service-1', 'service-5:80'), false);
   assert.equal(lowest('service-1', 'service-2'), true);
   assert.equal(lowest('outside', 'service-2:80/tcp'), true);

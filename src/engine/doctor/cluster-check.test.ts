@@ -25,6 +25,7 @@ const facts: ClusterFacts = {
   state: 'connected',
   since: 0,
   localAddresses: ['127.0.0.1', '192.0.2.1'],
+  uplink: 'eth0',
   hosts: [healthy(2), healthy(3)],
   rules: [],
 };

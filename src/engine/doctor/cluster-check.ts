@@ -1,7 +1,7 @@
 import { isLoopback } from '../../model/address.ts';
 import type { Finding, FindingKind } from '../../model/finding.ts';
 import type { ClusterNode } from '../../model/overlay.ts';
-import type { ClusterFacts, HostLook } from './cluster-facts.ts';
+import type { ClusterFacts, HostLook, Passed } from './cluster-facts.ts';
 
 /** VXLAN in IPv4: what a tunnel adds to a packet (RFC 7348 §4.3), without the outer Ethernet header. */
 const OUTER = 50;
@@ -185,7 +185,7 @@ function host(look: HostLook, facts: ClusterFacts): readonly Finding[] {
     ];
   }
   const found: Finding[] = [];
-  if (passed !== undefined && passed.largest < passed.mtu) found.push(blackHole(look, passed));
+  if (passed !== undefined && passed.largest < passed.mtu) found.push(blackHole(look, passed, facts.uplink));
   if (ahead !== undefined && Math.abs(ahead) > APART_MS) {
     const seconds = Math.round(Math.abs(ahead) / 1000);
     found.push(
@@ -246,10 +246,7 @@ function unanswered({ node, underlay }: HostLook, { own, rules }: ClusterFacts):
   );
 }
 
-function blackHole(
-  { node }: HostLook,
-  { mtu, largest, arrives }: { mtu: number; largest: number; arrives: boolean },
-): Finding {
+function blackHole({ node }: HostLook, { mtu, largest, arrives }: Passed, uplink = 'UPLINK'): Finding {
   const [outer, wanted] = [largest + OUTER, mtu + OUTER];
   return finding(
     'mtu-black-hole',
@@ -263,8 +260,8 @@ function blackHole(
         : 'full packets do not arrive there',
     ],
     [
-      `# give the way between the hosts an MTU of ${wanted}; or, on every host, make the uplink's ${outer}:`,
-      `# sudo ip link set dev UPLINK mtu ${outer}`,
+      `# give the way between the hosts an MTU of ${wanted}; or, on every host of the cluster:`,
+      `sudo ip link set dev ${uplink} mtu ${outer}`,
     ],
   );
 }

@@ -38,6 +38,8 @@ export interface ClusterFacts {
   /** Unix milliseconds. */
   readonly since: number;
   readonly localAddresses: readonly string[];
+  /** The interface that has the advertised address. */
+  readonly uplink: string | undefined;
   readonly hosts: readonly HostLook[];
   /** Rules of this host that drop the tunnels' packets. */
   readonly rules: readonly FirewallRule[];
@@ -85,11 +87,18 @@ export async function clusterFacts({ cluster, tunnel, kernel }: ClusterParts): P
     state,
     since,
     localAddresses: kernel.host().localAddresses,
+    uplink: holder(kernel, own.address),
     hosts: hosts.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
     rules: kernel
       .firewallRules()
       .filter(({ text }) => /\b4789\b/.test(text) && /\b(drop|reject)\b/.test(text.replace(/"[^"]*"/g, ''))),
   };
+}
+
+function holder(kernel: Kernel, address: Ip): string | undefined {
+  const { addresses, links } = kernel.inventory();
+  const index = addresses.find((each) => each.address === address)?.link;
+  return links.find((link) => link.index === index)?.name;
 }
 
 const sortKey = ({ node }: HostLook): string => `${node.name} ${node.address}`;
