@@ -97,7 +97,7 @@ for (const breakage of BREAKAGES) {
     await shell(
       'docker network create lamp; serve web 80 --network lamp -p 8080:80; serve db 80 --network lamp',
     );
-    let stop: AbortController | undefined;
+    let stop = async (): Promise<void> => {};
     try {
       await shell(breakage.how);
       const { again } = breakage;
@@ -110,7 +110,7 @@ for (const breakage of BREAKAGES) {
       assert.match(answer.sentence, breakage.words, told);
       if (again === undefined)
         assert.equal(await real(breakage), false, `the real connection comes about\n${told}`);
-      stop?.abort();
+      await stop();
       const fix = breakage.mend?.by ?? answer.fix;
       assert.ok(fix, `no command is suggested\n${told}`);
       if (process.env.BREAK_SHOW) console.log(`${breakage.name}\n  ${answer.sentence}\n  ${fix}`);
@@ -125,21 +125,24 @@ for (const breakage of BREAKAGES) {
         10,
       );
     } finally {
-      stop?.abort();
+      await stop();
       await cleanUp();
     }
   });
 }
 
 /** Breaks it anew every few milliseconds: the engine puts it right, and gives way to one who insists. */
-async function keepUp(script: string): Promise<AbortController> {
-  const stop = new AbortController();
+async function keepUp(script: string): Promise<() => Promise<void>> {
+  let over = false;
   const command = await shell(`echo "${script}"`);
   const loop = async (): Promise<void> => {
-    while (!stop.signal.aborted) await run(machine.inMachine(['sh', '-c', command]));
+    while (!over) await run(machine.inMachine(['sh', '-c', command]));
   };
-  void loop();
-  return stop;
+  const looping = loop();
+  return async () => {
+    over = true;
+    await looping;
+  };
 }
 
 /** Of several answers the one that saw it broken. */
