@@ -1,7 +1,7 @@
 import { s } from './elements.ts';
-import type { Point, Scene } from './layout.ts';
 import type { Model } from './model.ts';
 import { rounded } from './picture.ts';
+import type { Point, Scene } from './scene.ts';
 
 /** What `GET /gangway/why` says of a question. */
 export interface WhyAnswer {

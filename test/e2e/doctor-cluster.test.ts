@@ -97,6 +97,26 @@ test('UDP 4789 is dropped on a host: named there with the rule, and at the other
   await must(two.inMachine(['nft', 'delete table inet harsh']));
 });
 
+test('a firewall that drops what nobody asked for: the chain is named, and what opens it', async () => {
+  await must(
+    two.inMachine([
+      'nft',
+      `table inet careful { chain input { type filter hook input priority 0; policy drop; iif lo accept;
+        ct state established,related accept; icmp type echo-request accept; }; }`,
+    ]),
+  );
+  await expect(one, [`vxlan-blocked ${await host(1)}`]);
+  const [finding] = await expect(two, [`vxlan-blocked ${await host(0)}`, `vxlan-blocked ${await host(2)}`]);
+  assert.match(
+    finding?.evidence.join('\n') ?? '',
+    /table inet careful, chain input: policy drop, and no rule/,
+  );
+  await must(two.inMachine(['sh', '-c', (finding?.fix ?? []).join('\n').replaceAll('sudo ', '')]));
+  await expect(two, []);
+  await expect(one, []);
+  await must(two.inMachine(['nft', 'delete table inet careful']));
+});
+
 test('UDP 4789 is dropped between the hosts', async () => {
   const rules =
     'table bridge wire { chain forward { type filter hook forward priority 0; iifname host3 udp dport 4789 drop; }; }';
