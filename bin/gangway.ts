@@ -141,7 +141,7 @@ program
 Prints a link that opens once. The page shows and changes nothing; it is reached from this machine alone,
 and by whoever has the link.`,
   )
-  .action(({ port }: { port: string }) => runUi(engine().host, parsePort(port)));
+  .action(({ port }: { port: string }) => runUi(client(), parsePort(port)));
 
 cluster
   .command('forget')
@@ -162,7 +162,7 @@ program
   .action(async ({ json }: { json?: true }) => {
     try {
       const report = await client().get<DoctorReport>('/gangway/doctor');
-      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report));
+      console.log(json ? JSON.stringify(report, null, 2) : formatDoctor(report, process.stdout.columns));
       process.exitCode = doctorStatus(report);
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;

@@ -2,9 +2,9 @@ import type { TopologyContainer, TopologyNetwork } from '../src/model/topology.t
 import type { HistoryAnswer, Rates } from '../src/ui/messages.ts';
 import { chart } from './chart.ts';
 import { h, setText } from './elements.ts';
-import type { SceneNode } from './layout.ts';
 import { ask } from './live.ts';
 import type { Model } from './model.ts';
+import type { SceneNode } from './scene.ts';
 import { bare, plural, portLabel, rate } from './words.ts';
 
 const HISTORY_EVERY_MS = 5000;

@@ -1,6 +1,6 @@
 import type { Rates } from '../src/ui/messages.ts';
-import type { Point, Scene, SceneEdge } from './layout.ts';
 import { flowOf } from './picture.ts';
+import type { Point, Scene, SceneEdge } from './scene.ts';
 
 interface Flow {
   readonly points: readonly Point[];

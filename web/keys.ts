@@ -1,5 +1,5 @@
-import type { Scene, SceneNode } from './layout.ts';
 import { isChoice } from './node-view.ts';
+import type { Scene, SceneNode } from './scene.ts';
 
 export type Direction = 'left' | 'right' | 'up' | 'down';
 

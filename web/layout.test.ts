@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { Topology } from '../src/model/topology.ts';
 import { largeTopology } from '../test/e2e/stand-in-daemon.ts';
 import { DIRECTIONS, neighbour } from './keys.ts';
-import { type LayoutOptions, layOut, type Scene, type SceneNode } from './layout.ts';
+import { type LayoutOptions, layOut } from './layout.ts';
 import { modelOf, sectionsOf } from './model.ts';
+import type { Scene, SceneNode } from './scene.ts';
 import { endName, wayOf } from './ways.ts';
 
 const scene = (topology: Topology, width: number, more: Partial<LayoutOptions> = {}, query = ''): Scene => {
@@ -126,7 +127,7 @@ test('the way: over the common switch, else by the host', () => {
   const drawn = scene(topology, 1050);
   const host = drawn.nodes.find(({ kind }) => kind === 'host');
   const lowest = (from: string, to: string): boolean =>
-    (wayOf(drawn, model, from, to)?.points ?? []).some(([, y]) => y < (host?.y ?? 0) + (host?.h ?? 0));
+    (wayOf(drawn, model, from, to)?.points ?? []).some(([, y]) => y <= (host?.y ?? 0) + (host?.h ?? 0));
   assert.equal(lowest('service-1', 'service-5:80'), false);
   assert.equal(lowest('service-1', 'service-2'), true);
   assert.equal(lowest('outside', 'service-2:80/tcp'), true);

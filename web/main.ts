@@ -1,16 +1,19 @@
 import type { Topology } from '../src/model/topology.ts';
 import type { DaemonState, DropEvent, Rates } from '../src/ui/messages.ts';
-import { showAnswer } from './answer.ts';
 import { Details } from './details.ts';
 import { Drops } from './drops.ts';
-import { byId, h, setText } from './elements.ts';
+import { byId, setText } from './elements.ts';
 import { FlowLayer } from './flow.ts';
+import { Focus } from './focus.ts';
 import { DIRECTIONS, neighbour } from './keys.ts';
-import { LARGE_UP_TO, type LayoutOptions, layOut, type SceneNode } from './layout.ts';
-import { ask, listen } from './live.ts';
+import { LARGE_UP_TO, layOut } from './layout.ts';
+import { listen } from './live.ts';
 import { emptyNetworks, type Model, modelOf, sectionsOf } from './model.ts';
 import { Picture } from './picture.ts';
-import { drawWay, endName, type WhyAnswer, wayOf } from './ways.ts';
+import { Question } from './question.ts';
+import type { SceneNode } from './scene.ts';
+import { Tools } from './tools.ts';
+import { drawWay, endName, wayOf } from './ways.ts';
 
 const root = byId('picture', HTMLElement);
 const picture = new Picture(root, byId('nodes', HTMLElement), byId('edges', SVGSVGElement));
@@ -18,39 +21,32 @@ const flow = new FlowLayer(byId('flow', HTMLCanvasElement), root);
 const way = byId('way', SVGSVGElement);
 const details = new Details(byId('details', HTMLElement));
 const search = byId('search', HTMLInputElement);
-const from = byId('from', HTMLInputElement);
-const to = byId('to', HTMLInputElement);
-const answerBox = byId('answer', HTMLElement);
 const notice = byId('empty', HTMLElement);
 const help = byId('help', HTMLDialogElement);
-const drops = new Drops(byId('drops', HTMLElement), byId('drop-count', HTMLElement), (a, b) => {
-  from.value = a;
-  to.value = b;
-  void question();
-});
+const drops = new Drops(byId('drops', HTMLElement), byId('drop-count', HTMLElement), (from, to) =>
+  question.ask(from, to),
+);
+const question = new Question(draw, crowded);
+const tools = new Tools(draw);
+const focus = new Focus(picture);
 
 const narrow = matchMedia('(max-width: 1000px)');
 let model: Model | undefined;
 let rates: Rates = { time: 0, links: {}, ports: {} };
 let daemon: DaemonState = { state: 'connecting', watch: false };
 let lost = false;
-let detail: LayoutOptions['detail'] =
-  (localStorage.getItem('detail') as LayoutOptions['detail'] | null) ?? 'auto';
 let allPorts = false;
 const toggled = new Set<string>();
-/** The two ends of an answer, where all the others would hide the way. */
-let only: ReadonlySet<string> | undefined;
 let chosen: string | undefined;
-let focused: string | undefined;
 /** The container under the mouse: its other places are shown. */
 let pointed: string | undefined;
-let answered: { readonly from: string; readonly to: string; readonly answer: WhyAnswer } | undefined;
 
 function draw(): void {
   if (model === undefined) return;
-  const sections = sectionsOf(model, search.value, only);
+  const sections = sectionsOf(model, search.value, question.only);
   const before = nodeOf(chosen);
   const open = before?.kind === 'place' ? { chosen: before.place.container.id } : {};
+  const { detail } = tools;
   const scene = layOut(model, sections, { width: root.clientWidth, detail, toggled, allPorts, ...open });
   picture.draw(scene, model);
   flow.setScene(scene);
@@ -58,7 +54,7 @@ function draw(): void {
   picture.showRates(rates, Date.now());
   showWay();
   marks();
-  roving(scene.nodes);
+  focus.keep(scene.nodes);
   details.show(nodeOf(chosen), model);
   details.showRates(rates);
   tell(sections.length === 0);
@@ -70,7 +66,7 @@ const nodeOf = (id: string | undefined): SceneNode | undefined =>
 function tell(nothing: boolean): void {
   if (model === undefined) return;
   const empty = emptyNetworks(model).map(({ name }) => name);
-  const all = search.value === '' && only === undefined;
+  const all = search.value === '' && question.only === undefined;
   setText(
     byId('without', HTMLElement),
     all && empty.length > 0 ? `Without containers: ${empty.join(', ')}` : '',
@@ -127,88 +123,36 @@ function choose(id: string): void {
     return;
   }
   chosen = id;
-  if (end !== undefined && before !== undefined && before !== end && answered === undefined) {
-    from.value = before;
-    to.value = targetOf(node, end);
-    void question();
-  } else if (end !== undefined) {
-    forget();
-    from.value = end;
-    to.value = '';
-    answerBox.replaceChildren(h('p', 'quiet', `Choose another to ask whether ${end} reaches it.`));
-  }
+  if (end !== undefined && before !== undefined && before !== end && question.answered === undefined) {
+    question.ask(before, targetOf(node, end));
+  } else if (end !== undefined) question.begin(end);
   draw();
   document.body.classList.add('asking');
-  if (narrow.matches) showAboveSheet(id);
-}
-
-/** The answer covers the lower half of a narrow screen. */
-function showAboveSheet(id: string): void {
+  // There the answer covers the lower half.
   const top = picture.element(id)?.getBoundingClientRect().top ?? 0;
-  window.scrollBy({ top: top - window.innerHeight * 0.22 });
+  if (narrow.matches) window.scrollBy({ top: top - window.innerHeight * 0.22 });
 }
 
 function clear(): void {
   document.body.classList.remove('asking');
   chosen = undefined;
-  forget();
-  from.value = '';
-  to.value = '';
-  answerBox.replaceChildren();
+  question.clear();
   draw();
 }
 
-function forget(): void {
-  answered = undefined;
-  only = undefined;
-  drawWay(way, undefined, undefined);
-  root.classList.remove('has-way');
-}
-
-async function question(): Promise<void> {
-  const [a, b] = [from.value.trim(), to.value.trim()];
-  if (a === '' || b === '') {
-    answerBox.replaceChildren(
-      h('p', 'quiet', 'Both ends are needed: a container, outside, host, internet or an address.'),
-    );
-    return;
-  }
-  forget();
-  answerBox.replaceChildren(h('p', 'quiet', 'Asking…'));
-  try {
-    const answer = await ask<WhyAnswer>(`/gangway/why?${new URLSearchParams({ from: a, to: b })}`);
-    answered = { from: a, to: b, answer };
-    const ends = new Set([endName(a), endName(b)]);
-    const crowded = (model?.topology.endpoints.length ?? 0) > LARGE_UP_TO;
-    if (crowded && model?.topology.containers.some(({ name }) => ends.has(name))) only = ends;
-    showAnswer(answerBox, answer, a, b);
-    if (only !== undefined) answerBox.append(showAll());
-  } catch (error) {
-    answerBox.replaceChildren(
-      h('p', 'verdict unknown', error instanceof Error ? error.message : String(error)),
-    );
-  }
-  draw();
-}
-
-function showAll(): HTMLElement {
-  const all = h('button', 'plain', 'The picture shows only these two. Show all');
-  all.type = 'button';
-  all.addEventListener('click', () => {
-    only = undefined;
-    all.remove();
-    draw();
-  });
-  return all;
+/** Whether all that there is would hide the way between these. */
+function crowded(names: ReadonlySet<string>): boolean {
+  if (model === undefined || model.topology.endpoints.length <= LARGE_UP_TO) return false;
+  return model.topology.containers.some(({ name }) => names.has(name));
 }
 
 function showWay(): void {
-  if (answered === undefined || model === undefined) {
-    drawWay(way, undefined, undefined);
-    return;
-  }
-  const drawn = wayOf(picture.scene, model, answered.from, answered.to);
-  drawWay(way, drawn, answered.answer);
+  const { answered } = question;
+  const drawn =
+    answered === undefined || model === undefined
+      ? undefined
+      : wayOf(picture.scene, model, answered.from, answered.to);
+  drawWay(way, drawn, answered?.answer);
   root.classList.toggle('has-way', drawn !== undefined);
 }
 
@@ -219,6 +163,7 @@ function marks(): void {
   };
   const dropped = drops.marked(Date.now());
   const current = nodeOf(chosen);
+  const { answered } = question;
   const ends = answered === undefined ? [] : [endName(answered.from), endName(answered.to)];
   for (const node of picture.scene.nodes) {
     if (node.id === chosen) add(node.id, 'chosen');
@@ -233,26 +178,6 @@ function marks(): void {
   picture.mark(found);
 }
 
-/** One stop for the Tab key in the picture; arrows go on from there. */
-function roving(nodes: readonly SceneNode[]): void {
-  if (focused === undefined || picture.element(focused) === undefined) {
-    focused = (nodes.find(({ kind }) => kind === 'place') ?? nodes[0])?.id;
-  }
-  const element = focused === undefined ? undefined : picture.element(focused);
-  if (element !== undefined) element.tabIndex = 0;
-}
-
-function focus(id: string): void {
-  const element = picture.element(id);
-  if (element === undefined) return;
-  const before = focused === undefined ? undefined : picture.element(focused);
-  if (before !== undefined) before.tabIndex = -1;
-  focused = id;
-  element.tabIndex = 0;
-  element.focus({ preventScroll: true });
-  element.scrollIntoView({ block: 'nearest', behavior: 'auto' });
-}
-
 const idOf = (target: EventTarget | null): string | undefined =>
   target instanceof Element ? target.closest<HTMLElement>('.node')?.dataset.id : undefined;
 
@@ -262,14 +187,14 @@ function collapse(id: string | undefined): void {
   if (group === undefined) return;
   if (!toggled.delete(group)) toggled.add(group);
   draw();
-  focus(group);
+  focus.move(group);
 }
 
 root.addEventListener('click', (event) => {
   const id = idOf(event.target);
   if (id === undefined) return;
   const node = nodeOf(id);
-  focus(id);
+  focus.move(id);
   if (node?.kind === 'network' && chosen === id) collapse(id);
   else choose(id);
 });
@@ -288,7 +213,7 @@ root.addEventListener('keydown', (event) => {
   if (direction === undefined || id === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   const next = neighbour(picture.scene, id, direction);
-  if (next !== undefined) focus(next.id);
+  if (next !== undefined) focus.move(next.id);
 });
 
 document.addEventListener('keydown', (event) => {
@@ -307,8 +232,8 @@ document.addEventListener('keydown', (event) => {
   const keys: Readonly<Record<string, () => void>> = {
     '/': () => search.focus(),
     '?': () => help.showModal(),
-    d: nextDetail,
-    t: nextTheme,
+    d: () => tools.nextDetail(),
+    t: () => tools.nextTheme(),
     c: () => collapse(idOf(event.target) ?? chosen),
   };
   const act = keys[event.key];
@@ -316,27 +241,6 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
   act();
 });
-
-function nextDetail(): void {
-  detail = ({ auto: 'large', large: 'small', small: 'auto' } as const)[detail];
-  localStorage.setItem('detail', detail);
-  showTools();
-  draw();
-}
-
-function nextTheme(): void {
-  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-  const now = document.documentElement.dataset.theme ?? (dark ? 'dark' : 'light');
-  localStorage.setItem('theme', now === 'dark' ? 'light' : 'dark');
-  showTools();
-  draw();
-}
-
-function showTools(): void {
-  const theme = localStorage.getItem('theme');
-  if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme;
-  setText(byId('density', HTMLElement), { auto: 'Auto', large: 'Large', small: 'Small' }[detail]);
-}
 
 function showState(): void {
   const state = byId('state', HTMLElement);
@@ -354,17 +258,7 @@ function showState(): void {
 }
 
 byId('close', HTMLElement).addEventListener('click', () => document.body.classList.remove('asking'));
-byId('density', HTMLElement).addEventListener('click', nextDetail);
-byId('theme', HTMLElement).addEventListener('click', nextTheme);
 byId('help-button', HTMLElement).addEventListener('click', () => help.showModal());
-byId('swap', HTMLElement).addEventListener('click', () => {
-  [from.value, to.value] = [to.value, from.value];
-  if (to.value !== '') void question();
-});
-byId('ask', HTMLFormElement).addEventListener('submit', (event) => {
-  event.preventDefault();
-  void question();
-});
 search.addEventListener('input', draw);
 let drawnWidth = 0;
 new ResizeObserver(() => {
@@ -373,17 +267,13 @@ new ResizeObserver(() => {
   drawnWidth = root.clientWidth;
   draw();
 }).observe(root);
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 
 listen(
   {
     topology: (topology: Topology) => {
       model = modelOf(topology);
       setText(byId('hostname', HTMLElement), model.own?.name ?? '');
-      const ends = ['outside', 'internet', 'host', ...topology.containers.map(({ name }) => name)];
-      byId('ends', HTMLElement).replaceChildren(
-        ...ends.map((end) => Object.assign(h('option', ''), { value: end })),
-      );
+      question.offer(['outside', 'internet', 'host', ...topology.containers.map(({ name }) => name)]);
       draw();
     },
     rates: (news: Rates) => {
@@ -408,6 +298,5 @@ listen(
     showState();
   },
 );
-showTools();
 showState();
 Object.assign(window, { flow });

@@ -1,6 +1,6 @@
 import { h } from './elements.ts';
-import type { SceneNode } from './layout.ts';
 import { isUp, type Model } from './model.ts';
+import type { SceneNode } from './scene.ts';
 import { bare, plural, portLabel } from './words.ts';
 
 /** What the keyboard and the mouse reach. */

@@ -1,8 +1,8 @@
 import type { Rates } from '../src/ui/messages.ts';
 import { s, setText } from './elements.ts';
-import type { Box, Point, Scene, SceneEdge, SceneNode } from './layout.ts';
 import type { Model } from './model.ts';
 import { makeNode, signature } from './node-view.ts';
+import type { Box, Point, Scene, SceneEdge, SceneNode } from './scene.ts';
 import { rate, shortRate } from './words.ts';
 
 interface Drawn {

@@ -1,7 +1,7 @@
 import { s } from './elements.ts';
-import type { Point, Scene } from './layout.ts';
 import type { Model } from './model.ts';
 import { rounded } from './picture.ts';
+import type { Point, Scene } from './scene.ts';
 
 /** What `GET /gangway/why` says of a question. */
 export interface WhyAnswer {
@@ -115,18 +115,21 @@ function toHost(end: End, scene: Scene, other: End, role: 'from' | 'to'): readon
   if (end.kind === 'outside') {
     return [
       [middle, 18],
-      [middle, bottom - 14],
+      [middle, bottom],
     ];
   }
-  if (end.kind === 'host') return [[middle, bottom - 14]];
+  if (end.kind === 'host') return [[middle, bottom]];
   const published =
     role === 'to' && other.kind !== 'places' ? end.legs.find(({ dnat }) => dnat !== undefined) : undefined;
   if (published?.dnat !== undefined)
-    return [...published.dnat.toReversed(), [published.dnat[0]?.[0] ?? 0, bottom - 14]];
+    return [...published.dnat.toReversed(), [published.dnat[0]?.[0] ?? 0, bottom]];
   const leg = end.legs.find(({ gateway }) => gateway) ?? end.legs[0];
   if (leg === undefined) return [];
   const [x] = leg.trunk[0] ?? [middle];
-  return [...leg.wire.toReversed(), ...leg.trunk.toReversed(), [x, bottom - 14]];
+  // Through the switch, from the wire's side to the trunk's.
+  const [bus] = leg.wire[0] ?? [x];
+  const [, middleOfSwitch] = leg.trunk.at(-1) ?? [0, bottom];
+  return [...leg.wire.toReversed(), [bus, middleOfSwitch], ...leg.trunk.toReversed()];
 }
 
 /** Where the trunk of a network would be that has none. */

@@ -81,7 +81,7 @@ export function networkRoutes(
     const network = networks.resolve(ref);
     const scope = queryText(request.query, 'scope') ?? '';
     if (scope !== '' && scope !== scopeOf(network)) throw errors.noSuchNetwork(ref);
-    const peers = await networks.peers(network);
+    const peers = network.driver === 'overlay' ? await networks.cluster.peers(network) : undefined;
     const inspected = inspectNetwork(network, networks.endpointsOf(network.id), peers);
     return queryFlag(request.query, 'verbose') ? { ...inspected, Services: {} } : inspected;
   });
@@ -129,10 +129,10 @@ export function networkRoutes(
     await connections.disconnect(ref, networks.resolve(pathId(request)));
   });
 
-  app.get('/gangway/cluster', async () => networks.clusterReport());
+  app.get('/gangway/cluster', async () => networks.cluster.report());
 
   app.delete('/gangway/cluster/hosts/:id', async (request, reply) => {
-    await networks.forgetHost(pathId(request));
+    await networks.cluster.forget(pathId(request));
     return reply.code(204).send();
   });
 

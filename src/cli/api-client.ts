@@ -1,5 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+  request as requestHttp,
+} from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { createInterface } from 'node:readline';
 import type { EngineAddress, TlsFiles } from './docker-context.ts';
@@ -17,6 +22,14 @@ export class ApiFailure extends Error {
 
 /** Docker's port without TLS, and with it. */
 const PORTS = { plain: 2375, tls: 2376 } as const;
+
+/** Hears an answer that has no end by itself. */
+export interface LineListener {
+  open(): void;
+  line(line: string): void;
+  /** @param status of the answer, 0 when there was none */
+  end(status: number): void;
+}
 
 /** Speaks to the daemon's API over its unix socket or TCP. */
 export class ApiClient {
@@ -53,8 +66,44 @@ export class ApiClient {
       response.on('error', () => reject(new ApiFailure('the daemon has ended')));
       const reader = createInterface({ input: response });
       reader.on('line', onLine);
+      reader.on('error', () => reject(new ApiFailure('the daemon has ended')));
       reader.on('close', resolve);
     });
+  }
+
+  /** The answer of `GET path` whatever its status. @throws ApiFailure when there is none */
+  answer(path: string): Promise<{ readonly status: number; readonly body: string }> {
+    return this.#call('GET', path, (response, resolve, reject) =>
+      readAll(response, reject, (body) => resolve({ status: response.statusCode ?? 0, body })),
+    );
+  }
+
+  /** Like `lines`, for who may lose interest. @returns ends it */
+  follow(path: string, heard: LineListener): () => void {
+    let over = false;
+    const end = (status: number): void => {
+      if (!over) heard.end(status);
+      over = true;
+    };
+    const call = this.#request('GET', path, (response) => {
+      const status = response.statusCode ?? 0;
+      response.setEncoding('utf8');
+      response.on('error', () => end(0));
+      response.on('close', () => end(status));
+      if (status !== 200) return void response.resume();
+      heard.open();
+      const reader = createInterface({ input: response });
+      reader.on('line', (line) => {
+        if (!over) heard.line(line);
+      });
+      // It tells the response's errors once more.
+      reader.on('error', () => end(0));
+    });
+    call.on('error', () => end(0));
+    return () => {
+      over = true;
+      call.destroy();
+    };
   }
 
   #ask(method: 'GET' | 'DELETE', path: string): Promise<unknown> {
@@ -77,13 +126,20 @@ export class ApiClient {
     ) => void,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const make = this.#tls ? requestHttps : requestHttp;
-      const call = make({ ...this.#options, method, path }, (response) =>
-        onResponse(response, resolve, reject),
-      );
+      const call = this.#request(method, path, (response) => onResponse(response, resolve, reject));
       call.on('error', (error: NodeJS.ErrnoException) => reject(new ApiFailure(this.#whyNot(error))));
-      call.end();
     });
+  }
+
+  #request(
+    method: 'GET' | 'DELETE',
+    path: string,
+    onResponse: (response: IncomingMessage) => void,
+  ): ClientRequest {
+    const make = this.#tls ? requestHttps : requestHttp;
+    const call = make({ ...this.#options, method, path }, onResponse);
+    call.end();
+    return call;
   }
 
   #whyNot(error: NodeJS.ErrnoException): string {

@@ -1,4 +1,5 @@
 import type { DoctorReport, Finding } from '../model/finding.ts';
+import { paragraph } from './text.ts';
 
 /** 0: nothing found. 1: findings. 2: something could not be looked at, and nothing was found elsewhere. */
 export function doctorStatus({ findings, unseen }: DoctorReport): 0 | 1 | 2 {
@@ -6,29 +7,31 @@ export function doctorStatus({ findings, unseen }: DoctorReport): 0 | 1 | 2 {
   return unseen.length > 0 ? 2 : 0;
 }
 
-export function formatDoctor(report: DoctorReport): string {
+/** @param width of the terminal, in characters; commands are never broken */
+export function formatDoctor(report: DoctorReport, width = 100): string {
   const { findings, looked, unseen } = report;
   const blind = unseen.map(({ area, why }) => `Could not look at ${area}: ${why}`);
   if (findings.length === 0) {
     return [...blind, `Nothing found. Looked at: ${looked.join(', ') || 'nothing'}.`].join('\n');
   }
-  const errors = findings.filter(({ severity }) => severity === 'error').length;
-  const warnings = findings.filter(({ severity }) => severity === 'warning').length;
-  const notes = findings.length - errors - warnings;
-  const count = (n: number, word: string): string[] => (n === 0 ? [] : [`${n} ${word}${n === 1 ? '' : 's'}`]);
+  const count = (severity: Finding['severity']): string[] => {
+    const n = findings.filter((finding) => finding.severity === severity).length;
+    return n === 0 ? [] : [`${n} ${severity}${n === 1 ? '' : 's'}`];
+  };
+  const sum = [...count('error'), ...count('warning'), ...count('note')].join(', ');
   return [
-    ...findings.map(formatFinding),
-    [
-      ...blind,
-      `${[...count(errors, 'error'), ...count(warnings, 'warning'), ...count(notes, 'note')].join(', ')}. docs/doctor.md explains each.`,
-    ].join('\n'),
+    ...findings.map((finding) => formatFinding(finding, width)),
+    [...blind, `${sum}. docs/doctor.md explains each.`].join('\n'),
   ].join('\n\n');
 }
 
-function formatFinding({ kind, severity, sentence, evidence, fix }: Finding): string {
+const INDENT = ' '.repeat(9);
+
+function formatFinding({ kind, severity, sentence, evidence, fix }: Finding, width: number): string {
+  const head = severity.toUpperCase().padEnd(INDENT.length);
   return [
-    `${severity.toUpperCase()}  ${sentence}  [${kind}]`,
-    ...evidence.map((line) => `    seen   ${line}`),
-    ...fix.map((line) => `    mend   ${line}`),
+    paragraph(`${head}${sentence} [${kind}]`, width, INDENT),
+    ...evidence.map((line) => paragraph(`  seen   ${line}`, width, INDENT)),
+    ...fix.map((line) => `  mend   ${line}`),
   ].join('\n');
 }

@@ -27,3 +27,15 @@ export function wrap(parts: readonly string[], width: number): string[] {
   }
   return lines;
 }
+
+/** Words in lines of at most `width` characters, all but the first behind `indent`; a longer word stays whole. */
+export function paragraph(text: string, width: number, indent = ''): string {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(lines.length === 0 ? word : indent + word);
+  }
+  return lines.join('\n');
+}

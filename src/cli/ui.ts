@@ -1,8 +1,7 @@
 import { createInterface } from 'node:readline';
-import { DaemonLink } from '../ui/daemon-link.ts';
 import { Feed } from '../ui/feed.ts';
 import { type PageServer, servePage } from '../ui/server.ts';
-import { ApiFailure } from './api-client.ts';
+import { type ApiClient, ApiFailure } from './api-client.ts';
 
 /** @throws ApiFailure naming what was wrong */
 export function parsePort(text: string): number {
@@ -13,8 +12,7 @@ export function parsePort(text: string): number {
 }
 
 /** Serves the page until it is interrupted. @throws ApiFailure when the port is taken */
-export async function runUi(host: string, port: number): Promise<void> {
-  const daemon = new DaemonLink(host);
+export async function runUi(daemon: ApiClient, port: number): Promise<void> {
   const feed = new Feed(daemon);
   const server = await servePage(daemon, feed, port).catch((error: NodeJS.ErrnoException): never => {
     if (error.code === 'EADDRINUSE') {

@@ -36,7 +36,7 @@ export function formatAnswer(answer: Answer): string {
   const { sentence, steps, probe, agrees, fix } = answer;
   const parts = [fold(sentence, WIDTH).join('\n')];
   if (steps.length > 0) parts.push(picture(steps).join('\n'));
-  if (probe !== null) parts.push(probeText(probe, agrees === true));
+  if (probe !== null) parts.push(probeText(probe, agrees));
   if (fix !== null) parts.push(`To change it:\n  ${fix}`);
   return parts.join('\n\n');
 }
@@ -55,7 +55,8 @@ function picture(steps: readonly WayStep[]): string[] {
   return lines;
 }
 
-function probeText({ reachable, cause, steps }: ProbeAnswer, agrees: boolean): string {
+function probeText({ reachable, cause, steps }: ProbeAnswer, agrees: boolean | null): string {
+  if (agrees === null) return fold(`A live packet cannot tell: ${steps.at(-1)?.detail}.`, WIDTH).join('\n');
   const did = reachable ? 'was answered' : `was not answered${cause === null ? '' : ` (${cause})`}`;
   const judgement = agrees ? 'as the model says' : 'AGAINST what the model says';
   return [...fold(`A live packet ${did}, ${judgement}.`, WIDTH), ...(agrees ? [] : picture(steps))].join(

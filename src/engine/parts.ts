@@ -120,7 +120,7 @@ export async function makeParts(
     log,
     names: {
       endpoints: () => networking.allEndpoints(),
-      remotes: () => networking.remoteEndpoints(),
+      remotes: () => networking.cluster.remotes(),
       endpointsOf: (id) => networking.endpoints(id),
       containerName: (id) => containers?.find(id)?.name,
       network: (id) => {

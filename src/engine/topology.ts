@@ -26,7 +26,7 @@ export class TopologyReader {
 
   /** @throws KernelError */
   read(): Topology {
-    const cluster = this.#networks.clusterHosts();
+    const cluster = this.#networks.cluster.hosts();
     const uplinks = this.#readUplinks();
     return describeTopology({
       hosts:
@@ -36,7 +36,7 @@ export class TopologyReader {
       networks: this.#networks.list(),
       containers: this.#containers.all().map(factsOf),
       endpoints: this.#networks.allEndpoints(),
-      remotes: this.#networks.remoteEndpoints(),
+      remotes: this.#networks.cluster.remotes(),
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Cause } from '../model/cause.ts';
 import type { Hop } from './hop.ts';
+import type { ProbeReport } from './probe-steps.ts';
 import type { Situation } from './situation.ts';
 import { decide, type Verdict } from './verdict.ts';
 import { fixOf } from './words/fix.ts';
@@ -8,7 +9,8 @@ import { sentenceOf } from './words/sentence.ts';
 
 /** What a live packet on the same way did. */
 export interface ProbeAnswer {
-  readonly reachable: boolean;
+  /** Null where a packet cannot tell: none could be sent, or a datagram left the host and nothing is known of it. */
+  readonly reachable: boolean | null;
   readonly cause: Cause | null;
   readonly steps: readonly WayStep[];
 }
@@ -25,13 +27,12 @@ export interface Answer {
   readonly fix: string | null;
   /** Null: no packet was sent. */
   readonly probe: ProbeAnswer | null;
-  /** Whether the probe says what the model says; null without a probe. */
+  /** Whether the probe says what the model says; null without one that can tell. */
   readonly agrees: boolean | null;
 }
 
 /** The model's answer; a probe's stands beside it (`withProbe`). */
-export function answer(situation: Situation): Answer {
-  const verdict = decide(situation);
+export function answer(situation: Situation, verdict: Verdict = decide(situation)): Answer {
   return {
     reachable: verdict.reachable,
     cause: verdict.cause ?? null,
@@ -43,10 +44,16 @@ export function answer(situation: Situation): Answer {
   };
 }
 
-export const withProbe = (answered: Answer, probe: ProbeAnswer): Answer => ({
+export const withProbe = (answered: Answer, { reachable, cause, steps }: ProbeReport): Answer => ({
   ...answered,
-  probe,
-  agrees: probe.reachable === answered.reachable,
+  probe: {
+    reachable,
+    cause,
+    steps: steps.map(({ kind, rule = null, from = null, to = null, detail }) => ({
+      ...{ kind, rule, from, to, detail },
+    })),
+  },
+  agrees: reachable === null ? null : reachable === answered.reachable,
 });
 
 function nameHops({ asked, lookup }: Situation, { plan, attempt }: Verdict): readonly Hop[] {

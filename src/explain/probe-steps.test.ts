@@ -51,6 +51,7 @@ test('silence: what the kernel says decides, else how far it came', () => {
   assert.equal(cause({ conntrackFull: true }), 'conntrack-full');
   assert.equal(cause(drop('IP_RPFILTER')), 'rp-filter');
   assert.equal(cause(drop('NETFILTER_DROP')), 'foreign-rule');
+  assert.equal(cause({ ...drop('NETFILTER_DROP'), hops: silence.hops.slice(0, 1) }), 'link-broken');
   assert.equal(cause(drop('SOCKET_FILTER')), 'own-rules-missing');
   const left = [...silence.hops, waypoint('host', 'postrouting', 'br-1')];
   assert.equal(cause({ hops: left }), 'link-broken');
@@ -58,7 +59,32 @@ test('silence: what the kernel says decides, else how far it came', () => {
     explainProbe({ ...silence, hops: left }, { ...request, toNetns: netns }, names).cause,
     'link-broken',
   );
-  assert.equal(cause({ hops: [...left, waypoint('to', 'input')] }), 'no-answer');
+  const delivered = [...left, waypoint('to', 'input')];
+  assert.equal(cause({ hops: delivered }), 'no-route', 'no way back');
+  const back = { ...waypoint('to', 'output'), direction: 'back' } as const;
+  assert.equal(cause({ hops: [...delivered, back] }), 'no-answer');
+});
+
+test('an answer from an address that was not asked is none', () => {
+  const asked: ProbeRequest = { ...request, to: { ...request.to, protocol: 'udp' } as ProbeRequest['to'] };
+  const hops = [...silence.hops, waypoint('host', 'input')];
+  assert.equal(explainProbe({ ...silence, hops }, asked, names).reachable, true);
+  const answer = (source: string): ProbeHop => ({
+    ...waypoint('from', 'input'),
+    direction: 'back',
+    tuple: {
+      ...tuple,
+      source: source as Ip,
+      destination: tuple.source,
+      sourcePort: 80,
+      destinationPort: 40000,
+    },
+  });
+  const elsewhere = explainProbe({ ...silence, hops: [...hops, answer('10.9.1.1')] }, asked, names);
+  assert.deepEqual([elsewhere.reachable, elsewhere.cause], [false, 'answer-from-elsewhere']);
+  assert.match(elsewhere.steps.at(-1)?.detail ?? '', /an answer comes from 10\.9\.1\.1:80/);
+  const right = explainProbe({ ...silence, hops: [...hops, answer('10.9.1.2')] }, asked, names);
+  assert.equal(right.reachable, true);
 });
 
 test('what the sender is told', () => {

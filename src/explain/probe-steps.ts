@@ -56,10 +56,10 @@ export function explainProbe(facts: ProbeFacts, request: ProbeRequest, names: Pr
     ...legs.flatMap((leg) => wayThrough(leg, place)),
     ...back.flatMap((hop) => (isDrop(hop) ? [dropStep(hop, place, 'the answer is dropped')] : [])),
   ];
-  const reachable = reached(facts, request, there);
+  const reachable = reached(facts, request, there, back);
   if (reachable !== false) return { reachable, cause: null, steps: [...steps, goodEnd(facts, there)] };
   const cause = causeOf(facts, request, there, back);
-  return { reachable, cause, steps: [...steps, badEnd(facts, there, cause)] };
+  return { reachable, cause, steps: [...steps, badEnd(facts, there, back, cause)] };
 }
 
 /** Each namespace is passed once, but for the sender's own, where it may be that the packet comes back to. */
@@ -75,11 +75,13 @@ function reached(
   { outcome, dropped }: ProbeFacts,
   { to, toNetns, from }: ProbeRequest,
   there: readonly ProbeHop[],
+  back: readonly ProbeHop[],
 ): boolean | null {
   if (outcome.kind === 'answered') return true;
   if (outcome.kind !== 'silence' || to.protocol !== 'udp' || there.some(isDrop) || dropped.some(isTelling)) {
     return false;
   }
+  if (isAnsweredElsewhere(there, back)) return false;
   // Most programs do not answer an empty datagram. One without a listener would have been refused.
   if (isDelivered(there)) return true;
   const last = there.findLast(isRouted);
@@ -104,13 +106,19 @@ function causeOf(
   // Held for a published port: what comes there was not translated.
   if (reasons.has('SOCKET_FILTER')) return 'own-rules-missing';
   if (reasons.has('NO_SOCKET')) return 'nothing-listens';
-  // No rule that nft knows: iptables-legacy, or a program of BPF.
-  if (reasons.has('NETFILTER_DROP')) return 'foreign-rule';
+  // No rule that nft knows: iptables-legacy, or a program of BPF. Before the packet came to the host, it was a question
+  // for its neighbour that was dropped.
+  if (reasons.has('NETFILTER_DROP') && there.some(({ place }) => place === 'host')) return 'foreign-rule';
   const last = there.findLast(isRouted);
   if (last?.place === 'host' && last.hook === 'prerouting') {
     return facts.forwarding ? 'no-route' : 'forwarding-off';
   }
   if (outcome.kind === 'failed') return 'no-route';
+  if (isAnsweredElsewhere(there, back)) return 'answer-from-elsewhere';
+  const answers = back.some(({ place }) => place === 'to');
+  // A handshake that came to its end has an answer, or there is no way for it.
+  if (request.toNetns !== undefined && request.to.protocol === 'tcp' && isDelivered(there) && !answers)
+    return 'no-route';
   return request.toNetns !== undefined && !isDelivered(there) ? 'link-broken' : 'no-answer';
 }
 
@@ -135,8 +143,14 @@ const isTelling = ({ reason }: ProbeFacts['dropped'][number]): boolean => TELLIN
 const isSender = (from: ProbeRequest['from']): from is 'host' | 'outside' =>
   from === 'host' || from === 'outside';
 const isDrop = (hop: ProbeHop): boolean => hop.decision?.verdict === 'drop';
-const isDelivered = (there: readonly ProbeHop[]): boolean =>
-  there.some((hop) => hop.waypoint && hop.hook === 'input' && isRouted(hop));
+const isDelivered = (there: readonly ProbeHop[]): boolean => there.some(isArrival);
+const isArrival = (hop: ProbeHop): boolean => hop.waypoint && hop.hook === 'input' && isRouted(hop);
+/** What came to the sender's end is no answer to what it asked. */
+function isAnsweredElsewhere(there: readonly ProbeHop[], back: readonly ProbeHop[]): boolean {
+  const [sent] = there;
+  const came = back.find((hop) => hop.place === sent?.place && isArrival(hop));
+  return sent !== undefined && came !== undefined && sourceOf(came.tuple) !== destinationOf(sent.tuple);
+}
 /** Seen by IP; a bridge has hooks of the same names. */
 const isRouted = ({ table }: ProbeHop): boolean => !table.startsWith('bridge ');
 
@@ -173,7 +187,7 @@ function wayThrough(hops: readonly ProbeHop[], place: PlaceName): readonly Probe
   if (out?.oif !== undefined) {
     steps.push({ kind: 'link', from: out.oif, detail: `leaves ${place[out.place]} by ${out.oif}` });
   }
-  const end = hops.find((hop) => hop.waypoint && hop.hook === 'input' && isRouted(hop));
+  const end = hops.find(isArrival);
   if (end !== undefined) {
     const to = destinationOf(end.tuple);
     steps.push({ kind: 'deliver', to, detail: `delivered in ${place[end.place]}, to ${to}` });
@@ -235,7 +249,12 @@ function goodEnd({ outcome, connection }: ProbeFacts, there: readonly ProbeHop[]
   };
 }
 
-function badEnd({ outcome, dropped }: ProbeFacts, there: readonly ProbeHop[], cause: Cause): ProbeStep {
+function badEnd(
+  { outcome, dropped }: ProbeFacts,
+  there: readonly ProbeHop[],
+  back: readonly ProbeHop[],
+  cause: Cause,
+): ProbeStep {
   const reasons = [...new Set(dropped.map(({ reason }) => reason))].join(', ');
   const kernel = reasons === '' ? '' : ` (the kernel says ${reasons})`;
   if (outcome.kind === 'refused') {
@@ -244,6 +263,10 @@ function badEnd({ outcome, dropped }: ProbeFacts, there: readonly ProbeHop[], ca
   }
   if (outcome.kind === 'failed')
     return { kind: 'lost', detail: `the sender is told ${outcome.errno}${kernel}` };
+  if (cause === 'answer-from-elsewhere') {
+    const from = back.filter(isArrival).map(({ tuple }) => sourceOf(tuple));
+    return { kind: 'lost', detail: `an answer comes from ${from[0]}, which was not asked` };
+  }
   const far = cause === 'no-answer' ? 'no answer comes' : 'nothing comes back';
   return { kind: 'lost', detail: `${far}${kernel}` };
 }

@@ -142,7 +142,8 @@ function judge(situation: Situation, plan: Plan, attempt: Attempt, way: Way): Ve
   switch (outcome.kind) {
     case 'answered': {
       const paused = deliveredTo(situation, way.hops);
-      if (paused?.status === 'paused') {
+      // The kernel of a paused container answers a ping all the same.
+      if (paused?.status === 'paused' && attempt.port !== undefined) {
         return { ...common, reachable: false, cause: 'container-paused', culprit: paused };
       }
       return { ...common, reachable: true, cause: way.gap === undefined ? undefined : 'mtu' };

@@ -15,7 +15,7 @@ import { type Change, type ElementResource, type Resource, resourceKey } from '.
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
-import type { FirewallRule } from './firewall-rules.ts';
+import type { Firewall } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
@@ -145,8 +145,8 @@ export class FakeKernel implements Kernel {
     return this.chains;
   }
 
-  firewallRules(): readonly FirewallRule[] {
-    return [];
+  firewall(): Firewall {
+    return { chains: [], rules: [] };
   }
 
   linkCounters(): ReadonlyMap<string, LinkCounters> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseRules } from './firewall-rules.ts';
+import { parseFirewall } from './firewall-rules.ts';
 
 const LISTING = `table inet harsh { # handle 4
 	set bad { # handle 2
@@ -19,9 +19,15 @@ const LISTING = `table inet harsh { # handle 4
 }
 `;
 
+test('base chains with their policy', () => {
+  assert.deepEqual(parseFirewall(LISTING).chains, [
+    { family: 'inet', table: 'harsh', chain: 'input', hook: 'input', policy: 'accept' },
+  ]);
+});
+
 test('rules of a listing, with the chain and hook they are in', () => {
   assert.deepEqual(
-    parseRules(LISTING).map(({ family, table, chain, hook, handle, text }) =>
+    parseFirewall(LISTING).rules.map(({ family, table, chain, hook, handle, text }) =>
       [family, table, chain, hook ?? '-', handle, text].join(' '),
     ),
     [

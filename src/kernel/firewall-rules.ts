@@ -13,13 +13,29 @@ export interface FirewallRule {
   readonly text: string;
 }
 
-/** Every rule. Costs a listing, without elements of sets. */
-export function firewallRules(nft: Nftables): readonly FirewallRule[] {
-  return parseRules(nft.textWithHandles('list ruleset'));
+/** A base chain: it says what becomes of packets that none of its rules decides over. */
+export interface FirewallChain {
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly hook: string;
+  readonly policy: string;
+}
+
+/** Everything of the packet filter, whoever made it. */
+export interface Firewall {
+  readonly chains: readonly FirewallChain[];
+  readonly rules: readonly FirewallRule[];
+}
+
+/** Costs a listing, without elements of sets. */
+export function firewall(nft: Nftables): Firewall {
+  return parseFirewall(nft.textWithHandles('list ruleset'));
 }
 
 /** A listing as nft(8) prints it with `-a`. */
-export function parseRules(listing: string): readonly FirewallRule[] {
+export function parseFirewall(listing: string): Firewall {
+  const chains: FirewallChain[] = [];
   const rules: FirewallRule[] = [];
   let [family, table, chain]: (string | undefined)[] = [];
   let hook: string | undefined;
@@ -30,12 +46,17 @@ export function parseRules(listing: string): readonly FirewallRule[] {
       [chain, hook] = [opened[3], undefined];
       continue;
     }
+    if (family === undefined || table === undefined || chain === undefined) continue;
     const base = /^\s*type \w+ hook (\w+)/.exec(line);
-    if (base !== null) hook = base[1];
+    if (base?.[1] !== undefined) {
+      hook = base[1];
+      chains.push({ family, table, chain, hook, policy: /policy (\w+);/.exec(line)?.[1] ?? 'accept' });
+      continue;
+    }
     const rule = /^\s*(\S.*?) # handle (\d+)$/.exec(line);
-    if (rule === null || family === undefined || table === undefined || chain === undefined) continue;
+    if (rule === null) continue;
     const text = (rule[1] ?? '').replace(/\bcounter (packets \d+ bytes \d+ )?/, '');
     rules.push({ family, table, chain, hook, handle: Number(rule[2]), text });
   }
-  return rules;
+  return { chains, rules };
 }

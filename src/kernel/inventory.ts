@@ -22,13 +22,16 @@ export function inventory(routes: RouteSocket): Inventory {
  */
 export function kernelHas(option: string, module: string): boolean | undefined {
   if (existsSync(`/sys/module/${module}`)) return true;
-  const config = readConfig();
+  config ??= readConfig();
   if (config !== undefined) return new RegExp(`^CONFIG_${option}=[ym]$`, 'm').test(config);
   const lists = ['modules.builtin', 'modules.dep'].map((name) => `/lib/modules/${release()}/${name}`);
   if (!lists.every((path) => existsSync(path))) return undefined;
   const name = new RegExp(`/${module.replaceAll('_', '[-_]')}\\.ko`);
   return lists.some((path) => name.test(readFileSync(path, 'utf8')));
 }
+
+/** It stays what it is while this kernel runs. */
+let config: string | undefined;
 
 function readConfig(): string | undefined {
   try {

@@ -7,7 +7,7 @@ import type { Change, ElementResource, InnerInterface, Resource } from '../plan/
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { EchoOutcome } from './echo.ts';
-import type { FirewallRule } from './firewall-rules.ts';
+import type { Firewall } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
@@ -54,8 +54,8 @@ export interface Kernel {
   elements(family: TableFamily): readonly ElementResource[] | undefined;
   /** Which address a tunnel's host entries lead to. Costs a listing. */
   tunnelEntries(): readonly TunnelEntry[];
-  /** Every rule of the firewall, of others too. Costs a listing. */
-  firewallRules(): readonly FirewallRule[];
+  /** Base chains and rules, of others too. Costs a listing. */
+  firewall(): Firewall;
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */

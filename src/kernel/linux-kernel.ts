@@ -10,7 +10,7 @@ import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
-import { type FirewallRule, firewallRules } from './firewall-rules.ts';
+import { type Firewall, firewall } from './firewall-rules.ts';
 import { type ForeignChain, foreignChains } from './foreign-firewall.ts';
 import { enableForwarding } from './forwarding.ts';
 import { foreignBridge, hostFacts } from './host-facts.ts';
@@ -162,8 +162,8 @@ export class LinuxKernel implements Kernel {
     });
   }
 
-  firewallRules(): readonly FirewallRule[] {
-    return firewallRules(this.#nft);
+  firewall(): Firewall {
+    return firewall(this.#nft);
   }
 
   inventory(): Inventory {

@@ -1,6 +1,6 @@
+import type { ApiClient } from '../cli/api-client.ts';
 import type { WatchEvent } from '../model/flow.ts';
 import type { Topology, TopologyCounters } from '../model/topology.ts';
-import type { DaemonLink } from './daemon-link.ts';
 import { History } from './history.ts';
 import type { DaemonState, DropEvent, LiveMessages, Rates } from './messages.ts';
 
@@ -21,7 +21,7 @@ const MOST_EVENTS_AT_ONCE = 200;
  * answers; an interface that was not in the one before has none yet.
  */
 export class Feed {
-  readonly #daemon: DaemonLink;
+  readonly #daemon: ApiClient;
   readonly #listeners = new Set<Listener>();
   readonly history = new History();
   #topology: Topology | undefined;
@@ -36,7 +36,7 @@ export class Feed {
   #endWatch: (() => void) | undefined;
   #watchAgain: NodeJS.Timeout | undefined;
 
-  constructor(daemon: DaemonLink) {
+  constructor(daemon: ApiClient) {
     this.#daemon = daemon;
   }
 
@@ -93,7 +93,7 @@ export class Feed {
   }
 
   async #ask<T>(path: string): Promise<T> {
-    const { status, body } = await this.#daemon.get(path);
+    const { status, body } = await this.#daemon.answer(path);
     if (status === 404) throw new Error('this daemon is too old: it has no GET /gangway/topology');
     if (status !== 200) throw new Error(`the daemon answers ${status}: ${body.slice(0, 200)}`);
     return JSON.parse(body) as T;
@@ -121,22 +121,21 @@ export class Feed {
 
   #watch(): void {
     if (this.#closed || this.#endWatch !== undefined) return;
-    this.#endWatch = this.#daemon.lines(
-      '/gangway/watch?drops=1',
-      () => this.#setState({ ...this.#state, watch: true }),
-      (line) => {
+    this.#endWatch = this.#daemon.follow('/gangway/watch?drops=1', {
+      open: () => this.#setState({ ...this.#state, watch: true }),
+      line: (line) => {
         const event = parseDrop(line);
         if (event !== undefined) this.#pending.push(event);
         if (this.#pending.length > MOST_EVENTS_AT_ONCE) this.#pending.shift();
       },
-      (status) => {
+      end: (status) => {
         this.#endWatch = undefined;
         this.#setState({ ...this.#state, watch: false });
         if (this.#listeners.size === 0 || this.#closed) return;
         const wait = status === 200 || status === 0 ? WATCH_LOST_MS : WATCH_AGAIN_MS;
         this.#watchAgain = setTimeout(() => this.#watch(), wait);
       },
-    );
+    });
   }
 
   #unwatch(): void {

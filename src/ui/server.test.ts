@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { largeTopology, StandInDaemon } from '../../test/e2e/stand-in-daemon.ts';
-import { DaemonLink } from './daemon-link.ts';
+import { ApiClient } from '../cli/api-client.ts';
 import { Feed } from './feed.ts';
 import type { LiveMessages } from './messages.ts';
 import { type PageServer, servePage } from './server.ts';
@@ -61,7 +61,7 @@ const opened = async (): Promise<string> => {
 before(async () => {
   daemon = await StandInDaemon.listen(socketPath, largeTopology(12, 4));
   daemon.rate = () => [1000, 3000];
-  const link = new DaemonLink(`unix://${socketPath}`);
+  const link = new ApiClient({ host: `unix://${socketPath}`, tls: undefined });
   feed = new Feed(link);
   server = await servePage(link, feed, 0);
   feed.start();

@@ -1,6 +1,6 @@
 import { type FastifyInstance, fastify } from 'fastify';
+import type { ApiClient } from '../cli/api-client.ts';
 import { type Asset, loadAssets } from './assets.ts';
-import type { DaemonLink } from './daemon-link.ts';
 import type { Feed } from './feed.ts';
 import { Gate, type Refusal } from './gate.ts';
 
@@ -41,7 +41,7 @@ export interface PageServer {
  * Serves the page on 127.0.0.1 and nowhere else. @param port 0 takes a free one
  * @throws Error EADDRINUSE, EACCES
  */
-export async function servePage(daemon: DaemonLink, feed: Feed, port: number): Promise<PageServer> {
+export async function servePage(daemon: ApiClient, feed: Feed, port: number): Promise<PageServer> {
   const app = fastify({ logger: false, forceCloseConnections: true, exposeHeadRoutes: false });
   let gate: Gate | undefined;
   app.addHook('onRequest', async (request, reply) => {
@@ -99,7 +99,7 @@ function pageRoutes(app: FastifyInstance, assets: ReadonlyMap<string, Asset>): v
   });
 }
 
-function daemonRoutes(app: FastifyInstance, daemon: DaemonLink): void {
+function daemonRoutes(app: FastifyInstance, daemon: ApiClient): void {
   for (const [path, keys] of Object.entries(FORWARDED)) {
     app.get(path, async (request, reply) => {
       const query = new URLSearchParams();
@@ -110,7 +110,7 @@ function daemonRoutes(app: FastifyInstance, daemon: DaemonLink): void {
       // The page sends no packets.
       if (path === '/gangway/why') query.set('probe', '0');
       try {
-        const { status, body } = await daemon.get(query.size > 0 ? `${path}?${query}` : path);
+        const { status, body } = await daemon.answer(query.size > 0 ? `${path}?${query}` : path);
         return reply.code(status).type('application/json').send(body);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);

@@ -88,13 +88,33 @@ test('UDP 4789 is dropped on a host: named there with the rule, and at the other
   assert.match(there[0]?.evidence.join('\n') ?? '', /table inet harsh, chain input: udp dport 4789 drop/);
   const told = await gangway(two, 'doctor');
   assert.equal(told.status, 1);
-  assert.match(told.stdout, /^ERROR {2}UDP 4789 does not pass between this host and /m);
+  assert.match(told.stdout, /^ERROR {4}UDP 4789 does not pass between this host and /m);
 
   const [command = ''] = there[0]?.fix ?? [];
   await must(two.inMachine(['sh', '-c', command.replace(/^sudo /, '')]));
   await expect(two, []);
   await expect(one, []);
   await must(two.inMachine(['nft', 'delete table inet harsh']));
+});
+
+test('a firewall that drops what nobody asked for: the chain is named, and what opens it', async () => {
+  await must(
+    two.inMachine([
+      'nft',
+      `table inet careful { chain input { type filter hook input priority 0; policy drop; iif lo accept;
+        ct state established,related accept; icmp type echo-request accept; }; }`,
+    ]),
+  );
+  await expect(one, [`vxlan-blocked ${await host(1)}`]);
+  const [finding] = await expect(two, [`vxlan-blocked ${await host(0)}`, `vxlan-blocked ${await host(2)}`]);
+  assert.match(
+    finding?.evidence.join('\n') ?? '',
+    /table inet careful, chain input: policy drop, and no rule/,
+  );
+  await must(two.inMachine(['sh', '-c', (finding?.fix ?? []).join('\n').replaceAll('sudo ', '')]));
+  await expect(two, []);
+  await expect(one, []);
+  await must(two.inMachine(['nft', 'delete table inet careful']));
 });
 
 test('UDP 4789 is dropped between the hosts', async () => {
@@ -114,6 +134,19 @@ test('a smaller MTU on the wire: found with the number of bytes that pass', asyn
   // The kernel lets the four bytes of a VLAN tag pass above the MTU (net/core/dev.c, __is_skb_forwardable).
   assert.match(finding?.sentence ?? '', /: 140[0-4] bytes arrive, 1500 do not/);
   await expect(three, [`mtu-black-hole ${await host(1)}`]);
+
+  // As is told: where the way cannot be mended, every host's uplink takes its MTU, and overlay networks follow.
+  const command = (finding?.fix ?? []).filter((line) => !line.startsWith('#')).join('\n');
+  assert.match(command, /^sudo ip link set dev cl0 mtu 140[0-4]$/);
+  for (const machine of cluster.hosts) {
+    await must(machine.inMachine(['sh', '-euc', command.replace('sudo ', '')]));
+  }
+  await expect(one, []);
+  await expect(two, []);
+  for (const machine of cluster.hosts) {
+    await must(machine.inMachine(['ip', 'link', 'set', 'dev', 'cl0', 'mtu', '1500']));
+  }
+  await expect(one, [`mtu-black-hole ${await host(1)}`]);
   await cluster.onUnderlay('ip', 'link', 'set', 'host2', 'mtu', '1500');
   await expect(one, []);
 });
@@ -155,6 +188,12 @@ test('the address that is told goes away while the daemon runs', async () => {
     three.inMachine(['sh', '-euc', 'ip addr del 100.64.0.33/24 dev cl0; ip addr add 100.64.0.3/24 dev cl0']),
   );
   await expect(three, []);
+});
+
+test("the doctor's own tunnel is made again when somebody takes it away", async () => {
+  await must(two.inMachine(['ip', 'link', 'delete', 'vx-health']));
+  await must(three.inMachine(['ip', 'link', 'delete', 'ov-health']));
+  for (const machine of cluster.hosts) await expect(machine, []);
 });
 
 test('a host is cut off, then its daemon dies: it is away, and that is told', async () => {

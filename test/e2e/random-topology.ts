@@ -1,4 +1,4 @@
-import { HOST, HOST_SECOND } from './namespaces.ts';
+import { HOST, HOST_SECOND, HOST6 } from './namespaces.ts';
 
 /** Random networks and containers, the same ones for the same seed. */
 
@@ -73,11 +73,10 @@ const PORTS = [80, 81, 82];
 
 export function randomTopology(chance: Chance, tag: string): Topology {
   const networks = Array.from({ length: 5 }, (_, i) => randomNetwork(chance, `n${tag}${i}`));
-  const names = networks.map(({ name }) => name);
   const containers: RandomContainer[] = [];
   for (let i = 0; i < 9; i++) {
     const name = `c${tag}${i}`;
-    containers.push(randomContainer(chance, name, names, containers, 8000 + 20 * i));
+    containers.push(randomContainer(chance, name, networks, containers, 8000 + 20 * i));
   }
   return { networks, containers };
 }
@@ -109,7 +108,7 @@ function randomNetwork(chance: Chance, name: string): RandomNetwork {
 function randomContainer(
   chance: Chance,
   name: string,
-  networks: readonly string[],
+  networks: readonly RandomNetwork[],
   before: readonly RandomContainer[],
   firstPort: number,
 ): RandomContainer {
@@ -125,7 +124,16 @@ function randomContainer(
           : 'networks';
   const state =
     mode === 'networks' && chance.whether(0.2) ? chance.pick(['paused', 'stopped'] as const) : 'running';
-  const wanted = chance.whether(0.2) ? ['bridge'] : chance.some(networks, 1 + chance.below(3));
+  const chosen = chance.whether(0.2) ? [] : chance.some(networks, 1 + chance.below(3));
+  const wanted = chosen.length === 0 ? ['bridge'] : chosen.map((network) => network.name);
+  const has = (family: 'EnableIPv4' | 'EnableIPv6'): boolean =>
+    chosen.every(({ body }) => body[family] === true) && (family === 'EnableIPv4' || chosen.length > 0);
+  // An address of the host is published to only where the network has its family.
+  const addresses = [
+    ...['', '', ''],
+    ...(has('EnableIPv4') ? ['127.0.0.1', HOST, HOST_SECOND] : []),
+    ...(has('EnableIPv6') ? ['::1', HOST6] : []),
+  ];
   return {
     name,
     mode,
@@ -133,7 +141,7 @@ function randomContainer(
     networks: mode === 'networks' ? wanted : [],
     // In a namespace that is another's the ports are that one's.
     listeners: mode === 'networks' || mode === 'none' ? randomListeners(chance) : [],
-    published: mode === 'networks' ? randomPublished(chance, firstPort) : [],
+    published: mode === 'networks' ? randomPublished(chance, firstPort, addresses) : [],
   };
 }
 
@@ -147,11 +155,15 @@ function randomListeners(chance: Chance): readonly RandomListener[] {
   ];
 }
 
-function randomPublished(chance: Chance, first: number): RandomContainer['published'] {
+function randomPublished(
+  chance: Chance,
+  first: number,
+  addresses: readonly string[],
+): RandomContainer['published'] {
   const keys = ['80/tcp', '81/tcp', '82/tcp', '5300/udp'].filter(() => chance.whether(0.45));
   return keys.map((key, i) => ({
     key,
-    HostIp: chance.pick(['', '', '', '127.0.0.1', HOST, HOST_SECOND]),
+    HostIp: chance.pick(addresses),
     HostPort: String(first + i),
   }));
 }

@@ -14,7 +14,8 @@ export interface Listener {
   readonly address?: string;
 }
 export interface Target {
-  readonly protocol: 'tcp' | 'udp';
+  /** `http`: the page `/`, with its head. */
+  readonly protocol: 'tcp' | 'udp' | 'http';
   readonly address: string;
   readonly port: number;
 }
@@ -52,6 +53,7 @@ function askTcp(target: Target): Promise<string> {
     socket.on('data', (chunk) => {
       text += chunk.toString();
     });
+    if (target.protocol === 'http') socket.write('GET / HTTP/1.0\r\n\r\n');
     socket.on('error', () => {});
     socket.on('close', () => resolve(text === '' ? '-' : text));
   });
@@ -80,7 +82,7 @@ function askUdp(target: Target): Promise<string> {
 }
 
 async function ask(target: Target): Promise<string> {
-  const one = target.protocol === 'tcp' ? askTcp : askUdp;
+  const one = target.protocol === 'udp' ? askUdp : askTcp;
   if (isIP(target.address) !== 0) return one(target);
   for (const address of await resolve(target.address)) {
     const answer = await one({ ...target, address });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { DaemonLink } from '../../src/ui/daemon-link.ts';
+import { ApiClient } from '../../src/cli/api-client.ts';
 import { Feed } from '../../src/ui/feed.ts';
 import { type PageServer, servePage } from '../../src/ui/server.ts';
 import { framesPerSecond, openTab, startBrowser } from './page.ts';
@@ -24,7 +24,7 @@ before(async () => {
   const socketPath = join(directory, 'docker.sock');
   daemon = await StandInDaemon.listen(socketPath, largeTopology(300, 12));
   daemon.rate = (_link, i) => [((i * 7919) % 1000) ** 2, ((i * 104729) % 900) ** 2 + 1];
-  const link = new DaemonLink(`unix://${socketPath}`);
+  const link = new ApiClient({ host: `unix://${socketPath}`, tls: undefined });
   feed = new Feed(link);
   server = await servePage(link, feed, 0);
   feed.start();

@@ -181,6 +181,35 @@ test('what is dropped is told with its cause, in red at both ends', async () => 
   assert.deepEqual((await texts('.place.dropped .name')).toSorted(), ['database', 'loader']);
 });
 
+test('A, then B: the answer of gangway why, and its way in the picture', async () => {
+  const click = async (container: string, network: string): Promise<void> =>
+    page.click(`${await card(container, network)} .body`);
+  await page.keyboard.press('Escape');
+  await click('loader', 'front');
+  await click('database', 'back');
+  const no = await shown('the answer', '#answer .verdict', (words) => words.startsWith('No'));
+  assert.match(no, /loader is on harbour_front, database is on harbour_back/);
+  assert.equal(await text('#answer .cause'), 'internal-network');
+  assert.equal(await text('#answer pre'), 'docker network connect harbour_back loader');
+  assert.match((await texts('#answer .steps li')).join(), /rule direct-access/);
+  assert.equal(await page.evaluate(() => document.querySelectorAll('#way .way.bad, #way .cross').length), 2);
+
+  await click('loader', 'front');
+  await click('shop', 'front');
+  await shown('a yes', '#answer .verdict', (words) => /^Yes: loader reaches shop/.test(words));
+  assert.equal(await page.evaluate(() => document.querySelectorAll('#way .way.good').length), 1);
+  await page.keyboard.press('Escape');
+  await page.click('[data-id="outside"]');
+  await click('proxy', 'edge');
+  await shown('from outside', '#answer .verdict', (words) =>
+    /^Yes: a host outside reaches proxy/.test(words),
+  );
+  assert.equal(await page.evaluate(() => document.querySelector<HTMLInputElement>('#to')?.value), 'proxy:80');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.evaluate(() => document.querySelectorAll('#way path').length), 0);
+  assert.deepEqual(errors, []);
+});
+
 test('by the keyboard alone: search, arrows, two ends, help', async () => {
   await page.keyboard.press('/');
   await page.keyboard.type('dash');
@@ -365,6 +394,12 @@ test('`gangway topology` draws the same in 80 columns', async () => {
   assert.match(unknown.stderr, /there is no network nope .* there are: bridge, harbour_/);
   const port = await machine.host([...gangway('ui', '--port', '70000')]);
   assert.match(port.stderr, /--port wants a number from 1 to 65535.*not 70000/);
+  const host = `DOCKER_HOST=unix://${machine.socket}`;
+  // Resolves when the link is there; ends with the machine.
+  await machine.spawnHelper(
+    machine.inMachine(['env', host, ...gangway().slice(0, 1), 'ui']),
+    'The page: http://127.0.0.1:',
+  );
   const taken = await machine.host([...gangway('ui', '--port', String(served.port))]);
   assert.match(taken.stderr, /port \d+ of 127\.0\.0\.1 is taken/);
 });

@@ -5,7 +5,7 @@ import type { Answer } from '../../src/explain/answer.ts';
 import { CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST, HOST_SECOND, HOST6, OUTSIDE, OUTSIDE6 } from './namespaces.ts';
-import { background, must, until } from './process.ts';
+import { background, must, run, until } from './process.ts';
 import { Chance, type RandomContainer, randomTopology, type Topology } from './random-topology.ts';
 import type { Listener } from './traffic.ts';
 
@@ -19,11 +19,12 @@ const QUESTIONS = Number(process.env.WHY_QUESTIONS ?? 360);
 /** Milliseconds until a real connection counts as none; everything asked is on this machine, which may be busy. */
 const PATIENCE = 1500;
 /** Processes that ask at the same time. */
-const AT_ONCE = 4;
+const AT_ONCE = 6;
 
 interface Question {
   readonly asker: string;
-  readonly protocol: 'tcp' | 'udp';
+  /** `icmp`: asked without a port. */
+  readonly protocol: 'tcp' | 'udp' | 'icmp';
   readonly address: string;
   readonly port: number;
 }
@@ -227,6 +228,8 @@ function randomQuestion(
       })),
     );
   const roll = chance.next();
+  if (roll < 0.05)
+    return { asker, address: chance.pick(chance.pick(servers).addresses), port: 0, protocol: 'icmp' };
   if (roll < 0.45) return { asker, address: chance.pick(chance.pick(servers).addresses), ...service() };
   if (roll < 0.6 && asker !== 'host' && asker !== 'outside') {
     return { asker, address: chance.pick(servers).container.name, ...service() };
@@ -254,8 +257,10 @@ function randomQuestion(
     : { asker, address: OUTSIDE, port: 7053, protocol: 'udp' };
 }
 
-const toText = ({ address, port, protocol }: Question): string =>
-  `${address.includes(':') ? `[${address}]` : address}:${port}/${protocol}`;
+function toText({ address, port, protocol }: Question): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return protocol === 'icmp' ? address : `${host}:${port}/${protocol}`;
+}
 
 async function compare(
   machine: Machine,
@@ -303,15 +308,37 @@ async function askReal(
         `${CHECKOUT}test/e2e/traffic.ts`,
         'ask',
       ];
-      const targets = list.map(({ protocol, address, port }) => ({ protocol, address, port }));
+      const pings = list.filter(({ protocol }) => protocol === 'icmp');
+      for (const question of pings) found.set(question, await ping(pid, question.address));
+      const connections = list.filter(({ protocol }) => protocol !== 'icmp');
+      const targets = connections.map(({ protocol, address, port }) => ({ protocol, address, port }));
       const answers = JSON.parse(
         await must([...command, JSON.stringify(targets), String(patience)]),
       ) as string[];
-      for (const [i, question] of list.entries()) found.set(question, answers[i] ?? '-');
+      for (const [i, question] of connections.entries()) found.set(question, answers[i] ?? '-');
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return found;
+}
+
+async function ping(pid: number, address: string): Promise<string> {
+  const family = address.includes(':') ? '-6' : '-4';
+  const command = [
+    'nsenter',
+    '-t',
+    String(pid),
+    '-n',
+    'busybox',
+    'ping',
+    family,
+    '-c',
+    '1',
+    '-W',
+    '1',
+    address,
+  ];
+  return (await run(command)).status === 0 ? 'ping' : '-';
 }
 
 function pidOf(machine: Machine, running: Map<string, Running>, asker: string): number {
@@ -325,6 +352,7 @@ function agree(answer: Answer | undefined, real: string | undefined): boolean {
   if (answer === undefined || real === undefined) return false;
   if (real === '-') return !answer.reachable;
   if (!answer.reachable) return false;
+  if (real === 'ping') return true;
   const [server = '', client] = real.split(' ');
   const last = <T>(kind: string, of: (step: Answer['steps'][number]) => T): T | undefined => {
     const step = answer.steps.findLast((each) => each.kind === kind);

@@ -244,6 +244,17 @@ test('forwarding off, a wire that is cut, a network without a way', async () => 
   assert.deepEqual([cut.report.reachable, cut.report.cause], [false, 'link-broken']);
   ip('link set vethtest3 master gwtest0');
   ip('link set vethtest3 type bridge_slave hairpin on');
+  kernel.inNetns(db.path, () => {
+    ip('route del default');
+    return undefined as never;
+  });
+  const oneWay = await ask('outside', tcp('198.51.100.1', 8080), db.path);
+  assert.deepEqual([oneWay.report.reachable, oneWay.report.cause], [false, 'no-route']);
+  assert.ok(kinds(oneWay.report).includes('deliver'));
+  kernel.inNetns(db.path, () => {
+    ip('route add default via 10.88.0.1');
+    return undefined as never;
+  });
   execFileSync('sysctl', ['-q', 'net.ipv4.ip_forward=0']);
   const off = await ask(web.path, tcp('198.51.100.2', 80));
   assert.deepEqual([off.report.reachable, off.report.cause], [false, 'forwarding-off']);

@@ -25,8 +25,9 @@ const facts: ClusterFacts = {
   state: 'connected',
   since: 0,
   localAddresses: ['127.0.0.1', '192.0.2.1'],
+  uplink: 'eth0',
   hosts: [healthy(2), healthy(3)],
-  rules: [],
+  firewall: { chains: [], rules: [] },
 };
 const found = (change: Partial<ClusterFacts>): string[] =>
   checkCluster({ ...facts, ...change }).map(({ kind, subject }) => `${kind} ${subject}`);

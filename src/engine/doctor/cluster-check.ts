@@ -1,7 +1,8 @@
-import { isLoopback } from '../../model/address.ts';
+import type { Firewall } from '../../kernel/firewall-rules.ts';
+import { familyOf, type Ip, isLoopback } from '../../model/address.ts';
 import type { Finding, FindingKind } from '../../model/finding.ts';
 import type { ClusterNode } from '../../model/overlay.ts';
-import type { ClusterFacts, HostLook } from './cluster-facts.ts';
+import type { ClusterFacts, HostLook, Passed } from './cluster-facts.ts';
 
 /** VXLAN in IPv4: what a tunnel adds to a packet (RFC 7348 §4.3), without the outer Ethernet header. */
 const OUTER = 50;
@@ -185,7 +186,7 @@ function host(look: HostLook, facts: ClusterFacts): readonly Finding[] {
     ];
   }
   const found: Finding[] = [];
-  if (passed !== undefined && passed.largest < passed.mtu) found.push(blackHole(look, passed));
+  if (passed !== undefined && passed.largest < passed.mtu) found.push(blackHole(look, passed, facts.uplink));
   if (ahead !== undefined && Math.abs(ahead) > APART_MS) {
     const seconds = Math.round(Math.abs(ahead) / 1000);
     found.push(
@@ -202,30 +203,26 @@ function host(look: HostLook, facts: ClusterFacts): readonly Finding[] {
   return found;
 }
 
-function unanswered({ node, underlay }: HostLook, { own, rules }: ClusterFacts): Finding {
+function unanswered({ node, underlay }: HostLook, { own, firewall }: ClusterFacts): Finding {
   const name = called(node);
-  const here = rules.map(
-    ({ family, table, chain, text }) => `here: table ${family} ${table}, chain ${chain}: ${text}`,
-  );
-  // A rule of this host is reason enough, whatever else is closed.
-  if (underlay?.advertised === 'answers' || here.length > 0) {
+  const here = blockersOf(firewall, own.address);
+  const answers = underlay?.advertised === 'answers';
+  // What is closed here is reason enough, whatever else is.
+  if (answers || here.length > 0) {
     return finding(
       'vxlan-blocked',
       'error',
       name,
       `UDP 4789 does not pass between this host and ${name}: containers of the two do not reach each other.`,
       [
-        ...(underlay?.advertised === 'answers' ? [`${node.address} answers ${own.address} otherwise`] : []),
+        ...(answers ? [`${node.address} answers ${own.address} otherwise`] : []),
         'packets through the tunnel (VXLAN, UDP 4789) stay without an answer',
-        ...here,
+        ...here.map(({ seen }) => `here: ${seen}`),
       ],
       here.length > 0
-        ? rules.map(
-            ({ family, table, chain, handle }) =>
-              `sudo nft delete rule ${family} ${table} ${chain} handle ${handle}`,
-          )
+        ? here.map(({ fix }) => fix)
         : [
-            `# on ${name}: sudo gangway doctor names a rule of that host`,
+            `# on ${name}: sudo gangway doctor names what of that host is closed`,
             '# between them: let UDP to port 4789 pass in both directions (security groups, routers)',
           ],
     );
@@ -246,10 +243,7 @@ function unanswered({ node, underlay }: HostLook, { own, rules }: ClusterFacts):
   );
 }
 
-function blackHole(
-  { node }: HostLook,
-  { mtu, largest, arrives }: { mtu: number; largest: number; arrives: boolean },
-): Finding {
+function blackHole({ node }: HostLook, { mtu, largest, arrives }: Passed, uplink = 'UPLINK'): Finding {
   const [outer, wanted] = [largest + OUTER, mtu + OUTER];
   return finding(
     'mtu-black-hole',
@@ -263,8 +257,38 @@ function blackHole(
         : 'full packets do not arrive there',
     ],
     [
-      `# give the way between the hosts an MTU of ${wanted}; or, on every host, make the uplink's ${outer}:`,
-      `# sudo ip link set dev UPLINK mtu ${outer}`,
+      `# give the way between the hosts an MTU of ${wanted}; or, on every host of the cluster:`,
+      `sudo ip link set dev ${uplink} mtu ${outer}`,
     ],
   );
+}
+
+/** What of this host's firewall may keep tunnels out: rules that name their port, and chains that drop what no rule names. */
+function blockersOf(
+  { chains, rules }: Firewall,
+  own: Ip,
+): readonly { readonly seen: string; readonly fix: string }[] {
+  const words = (text: string): string => text.replace(/"[^"]*"/g, '');
+  const families = ['inet', familyOf(own) === 'ipv4' ? 'ip' : 'ip6'];
+  const named = rules.filter(({ text }) => /\b4789\b/.test(words(text)));
+  const dropping = named.filter(({ text }) => /\b(drop|reject)\b/.test(words(text)));
+  const closed = chains.filter(
+    ({ family, table, hook, policy }) =>
+      hook === 'input' &&
+      families.includes(family) &&
+      policy === 'drop' &&
+      !named.some(
+        (rule) => rule.family === family && rule.table === table && /\baccept\b/.test(words(rule.text)),
+      ),
+  );
+  return [
+    ...dropping.map(({ family, table, chain, text, handle }) => ({
+      seen: `table ${family} ${table}, chain ${chain}: ${text}`,
+      fix: `sudo nft delete rule ${family} ${table} ${chain} handle ${handle}`,
+    })),
+    ...closed.map(({ family, table, chain }) => ({
+      seen: `table ${family} ${table}, chain ${chain}: policy drop, and no rule accepts UDP 4789`,
+      fix: `sudo nft insert rule ${family} ${table} ${chain} udp dport 4789 accept`,
+    })),
+  ];
 }

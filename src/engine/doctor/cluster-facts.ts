@@ -2,7 +2,7 @@ import type { Socket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { EchoOutcome } from '../../kernel/echo.ts';
-import type { FirewallRule } from '../../kernel/firewall-rules.ts';
+import type { Firewall } from '../../kernel/firewall-rules.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { Ip } from '../../model/address.ts';
 import type { ClusterNode } from '../../model/overlay.ts';
@@ -38,9 +38,11 @@ export interface ClusterFacts {
   /** Unix milliseconds. */
   readonly since: number;
   readonly localAddresses: readonly string[];
+  /** The interface that has the advertised address. */
+  readonly uplink: string | undefined;
   readonly hosts: readonly HostLook[];
-  /** Rules of this host that drop the tunnels' packets. */
-  readonly rules: readonly FirewallRule[];
+  /** Of this host. */
+  readonly firewall: Firewall;
 }
 
 export interface ClusterParts {
@@ -85,11 +87,16 @@ export async function clusterFacts({ cluster, tunnel, kernel }: ClusterParts): P
     state,
     since,
     localAddresses: kernel.host().localAddresses,
+    uplink: holder(kernel, own.address),
     hosts: hosts.toSorted((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1)),
-    rules: kernel
-      .firewallRules()
-      .filter(({ text }) => /\b4789\b/.test(text) && /\b(drop|reject)\b/.test(text.replace(/"[^"]*"/g, ''))),
+    firewall: kernel.firewall(),
   };
+}
+
+function holder(kernel: Kernel, address: Ip): string | undefined {
+  const { addresses, links } = kernel.inventory();
+  const index = addresses.find((each) => each.address === address)?.link;
+  return links.find((link) => link.index === index)?.name;
 }
 
 const sortKey = ({ node }: HostLook): string => `${node.name} ${node.address}`;

@@ -73,7 +73,7 @@ export async function lookAtHost({ kernel, config, networking }: HostParts): Pro
     host: kernel.host(),
     inventory: kernel.inventory(),
     chains: kernel.foreignChains(),
-    rules: kernel.firewallRules(),
+    rules: kernel.firewall().rules,
     drift: networking.drift(),
     sources: sourcesOf(config.network),
     inCluster: config.cluster !== undefined,

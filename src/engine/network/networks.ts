@@ -15,16 +15,14 @@ import {
   type OverlayNetwork,
   type Sandbox,
 } from '../../model/network.ts';
-import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
-import type { TableFamily } from '../../plan/rule.ts';
-import type { DaemonConfig, NetworkConfig } from '../config.ts';
+import type { DaemonConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
-import { type ClusterHost, ClusterNetworks } from './cluster-networks.ts';
+import { ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
 import { Endpoints } from './endpoints.ts';
@@ -35,6 +33,7 @@ import { writeNetworkFiles } from './network-files.ts';
 import { NetworkRegistry } from './network-registry.ts';
 import { parseNetworkRequest } from './network-request.ts';
 import { Overlays } from './overlays.ts';
+import { planFacts, tablesOf } from './plan-facts.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { SandboxTable } from './sandbox-table.ts';
 import { type EndpointRecord, networkSettings } from './settings.ts';
@@ -58,6 +57,8 @@ export interface NetworksOptions {
  * plan into kernel resources, into the store, then into the kernel; when the kernel refuses, store and model are as before.
  */
 export class Networks implements Networking {
+  /** What all hosts of a cluster share. */
+  readonly cluster: ClusterNetworks;
   /** Of a host in a cluster. */
   readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
@@ -69,7 +70,6 @@ export class Networks implements Networking {
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #endpoints: Endpoints;
-  readonly #cluster: ClusterNetworks;
   readonly #gateway: GatewayNetwork;
   readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
@@ -103,7 +103,7 @@ export class Networks implements Networking {
       facts: this.#facts,
       onGone: (endpoint) => this.#overlays?.withdraw(endpoint),
     });
-    this.#cluster = new ClusterNetworks(cluster, this.#registry, this.#table);
+    this.cluster = new ClusterNetworks(cluster, this.#registry, this.#table);
     this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
       this.create(request),
     );
@@ -165,7 +165,7 @@ export class Networks implements Networking {
       defaultOptions: this.#config.network.defaultNetworkOpts,
     });
     if (wish.kind === 'overlay') {
-      return this.#cluster.create(wish).then((made) => {
+      return this.cluster.create(wish).then((made) => {
         this.#publish('create', made);
         return made;
       });
@@ -177,37 +177,12 @@ export class Networks implements Networking {
   }
 
   prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void> {
-    return this.#cluster.prepare(networks);
-  }
-
-  /** For `gangway cluster`. @throws EngineError UNAVAILABLE without a store */
-  clusterReport(): Promise<ClusterReport> {
-    return this.#cluster.report();
-  }
-
-  /** Hosts of the cluster; none without a store. */
-  clusterHosts(): readonly ClusterHost[] {
-    return this.#cluster.hosts();
+    return this.cluster.prepare(networks);
   }
 
   /** Of all containers of this host. */
   allEndpoints(): readonly EndpointRecord[] {
     return this.#table.allEndpoints();
-  }
-
-  /** Containers of other hosts on overlay networks that this host has a part in. */
-  remoteEndpoints(): readonly RemoteEndpoint[] {
-    return this.#cluster.remotes();
-  }
-
-  /** @throws EngineError NOT_FOUND, CONFLICT for a host that lives, UNAVAILABLE */
-  forgetHost(host: string): Promise<void> {
-    return this.#cluster.forget(host);
-  }
-
-  /** Hosts with a container on the network; undefined where that is no question. */
-  async peers(network: Network): Promise<readonly ClusterNode[] | undefined> {
-    return network.driver === 'overlay' ? this.#cluster.peers(network) : undefined;
   }
 
   /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
@@ -227,7 +202,7 @@ export class Networks implements Networking {
       throw errors.networkInUse(network.name, users);
     }
     if (network.driver === 'overlay') {
-      return this.#cluster.remove(network).then(() => this.#publish('destroy', network));
+      return this.cluster.remove(network).then(() => this.#publish('destroy', network));
     }
     for (const failure of this.#registry.remove(network)) {
       this.#log.error({ err: failure, network: network.name }, 'network not wholly removed');
@@ -390,24 +365,4 @@ export class Networks implements Networking {
     this.health?.close();
     this.#names.closeAll();
   }
-}
-
-/** Which the engine may have. */
-function tablesOf(config: NetworkConfig): ReadonlySet<TableFamily> {
-  return new Set([
-    ...(config.iptables ? (['ip', 'bridge'] as const) : []),
-    ...(config.ip6tables ? (['ip6'] as const) : []),
-  ]);
-}
-
-function planFacts(config: NetworkConfig, kernel: Kernel, overlay: TunnelEnd | undefined): PlanFacts {
-  const { bridgeFirewall } = kernel.host();
-  return {
-    tables: tablesOf(config),
-    bridgeFirewall,
-    ...(overlay && { overlay }),
-    directRouting: config.allowDirectRouting,
-    logDrops: kernel.canLogDrops(),
-    ...(config.bridgeAcceptFwmark && { acceptMark: config.bridgeAcceptFwmark }),
-  };
 }

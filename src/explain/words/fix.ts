@@ -24,7 +24,7 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
     case 'host-port-taken':
       return takenPort(situation, culprit);
     case 'no-network':
-      return culprit === undefined && from === undefined ? null : noNetwork(culprit ?? from);
+      return noNetwork(situation, culprit ?? from);
     case 'name-unknown':
       return nameUnknown(situation, verdict, from, to);
     case 'no-common-network':
@@ -33,7 +33,7 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
     case 'internal-network':
       return internal(situation, from, to);
     case 'icc-off':
-      return from && to ? ownNetwork(from, to) : null;
+      return from && to ? leaveFor(situation, from, to) : null;
     case 'unpublished':
     case 'port-not-open':
       return to === undefined ? null : publish(situation, to, undefined);
@@ -124,7 +124,7 @@ function foreignRule(situation: Situation, obstacle: Extract<Obstacle, { kind: '
     return inside(situation, where, `nft '${around}'`);
   }
   const rules = back
-    ? [by(answers, iifname, oifname)]
+    ? [by(answers, iifname, oifname), ...(hook === 'forward' ? [by(answers, oifname, iifname)] : [])]
     : hook === 'forward'
       ? [there, by(answers, oifname, iifname)]
       : [there];
@@ -141,11 +141,19 @@ function join(situation: Situation, from: ContainerFacts, to: ContainerFacts): s
 const ownNetwork = (from: ContainerFacts, to: ContainerFacts): string =>
   `docker network create ${from.name}-${to.name} && docker network connect ${from.name}-${to.name} ${from.name} && docker network connect ${from.name}-${to.name} ${to.name}`;
 
-function noNetwork(container: ContainerFacts | undefined): string | null {
+/** A name leads to the first network that both are on: the asker has to leave it. */
+function leaveFor(situation: Situation, from: ContainerFacts, to: ContainerFacts): string {
+  const own = networksOf(situation, from);
+  const shared = networksOf(situation, to).find(({ id }) => own.some((network) => network.id === id));
+  const leave = shared === undefined ? '' : ` && docker network disconnect ${shared.name} ${from.name}`;
+  return `${ownNetwork(from, to)}${leave}`;
+}
+
+function noNetwork(situation: Situation, container: ContainerFacts | undefined): string | null {
   if (container === undefined) return null;
-  const leave =
-    container.network.kind === 'none' ? `docker network disconnect none ${container.name} && ` : '';
-  return `${leave}docker network connect bridge ${container.name}`;
+  // What was made without a network is never connected to one.
+  if (container.network.kind === 'none') return makeAnew(situation, container, []);
+  return `docker network connect bridge ${container.name}`;
 }
 
 function nameUnknown(

@@ -1,0 +1,95 @@
+import { familyOf, type Ip } from '../model/address.ts';
+import type { RouteFacts } from '../model/kernel-facts.ts';
+import { type Flying, type HookOptions, type Passage, passAll } from './hook.ts';
+import type { Hop, MtuGap, Obstacle, Reason } from './hop.ts';
+import { isLocal, linkNamed, masqueradeAddress, routeTo } from './route.ts';
+import { type Rewrite, restored, rewriteOf } from './tracking.ts';
+import type { Space, World } from './world.ts';
+
+export type Outcome =
+  | { readonly kind: 'answered' }
+  /** It left this host, and beyond it nothing is known. */
+  | { readonly kind: 'left'; readonly device: string; readonly to: Ip }
+  | { readonly kind: 'stopped'; readonly obstacle: Obstacle };
+
+/** What a packet leaves behind it: the hops, what was translated, and what stopped it. */
+export class Trail {
+  readonly world: World;
+  readonly hops: Hop[] = [];
+  /** The answer is on its way. */
+  back = false;
+  gap: MtuGap | undefined;
+  readonly #rewrites: Rewrite[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  add(hop: Hop): void {
+    this.hops.push(hop);
+  }
+
+  /** All chains at one hook. @param route by which it leaves, where that is known */
+  pass(
+    space: Space,
+    hook: HookOptions['hook'],
+    packet: Flying,
+    route: RouteFacts | undefined,
+    bridge = false,
+  ): Passage {
+    const { facts } = space;
+    const by = linkNamed(facts, packet.iifname);
+    const own = (): Ip | undefined =>
+      facts.addresses.find(
+        ({ link, address }) => link === by?.index && familyOf(address) === familyOf(packet.daddr),
+      )?.address;
+    return passAll(
+      {
+        world: this.world,
+        space,
+        hook,
+        bridge,
+        hops: this.hops,
+        masquerade: () =>
+          route === undefined
+            ? own()
+            : masqueradeAddress(facts, route, linkNamed(facts, packet.oifname), packet.daddr),
+        restore: (seen) => (bridge ? seen : restored(this.#rewrites, space, hook, seen)),
+        returns: () => routeTo(facts, packet.saddr)?.link === by?.index,
+        sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),
+      },
+      packet,
+    );
+  }
+
+  /** @param before the packet as it came into the namespace, which connection tracking goes by */
+  remember(space: Space, before: Flying, after: Flying): void {
+    const rewrite = rewriteOf(space, before, after);
+    if (rewrite !== undefined && after.state === 'new') this.#rewrites.push(rewrite);
+  }
+
+  /** The host's own table tracks every connection; a sandbox without rules tracks none. */
+  full(space: Space, packet: Flying): Reason | undefined {
+    const { connections } = space.facts.settings;
+    const tracks = space.where.kind === 'host' ? this.world.own.ip !== undefined : space.foreign.length > 0;
+    if (packet.state !== 'new' || !tracks || connections === undefined) return undefined;
+    return connections.count < connections.most ? undefined : { kind: 'conntrack-full', ...connections };
+  }
+
+  stop({ where }: Pick<Space, 'where'>, reason: Reason): Outcome {
+    const obstacle: Obstacle = { where, back: this.back, ...reason };
+    this.add({ kind: 'stop', obstacle });
+    return { kind: 'stopped', obstacle };
+  }
+
+  /** The rule is the last hop already. */
+  stopByRule(space: Space, stop: NonNullable<Passage['stop']>, packet: Flying): Outcome {
+    const obstacle: Obstacle = { where: space.where, back: this.back, kind: 'rule', ...stop, packet };
+    return { kind: 'stopped', obstacle };
+  }
+
+  noRoute(space: Space, to: Ip, route: RouteFacts | undefined): Outcome {
+    const refusing = route?.kind === 'refusing' ? route : undefined;
+    return this.stop(space, { kind: 'no-route', to, refusing });
+  }
+}

@@ -1,0 +1,155 @@
+import { familyOf, type Ip } from '../model/address.ts';
+import type { LinkFacts } from '../model/kernel-facts.ts';
+import type { Flying } from './hook.ts';
+import { isLocal, linkOf } from './route.ts';
+import { neighbourOn, segmentGap } from './segment.ts';
+import type { Outcome, Trail } from './trail.ts';
+import type { Space, Where, World } from './world.ts';
+
+/** Where a packet is after a device has sent it: in another namespace, on the network of an interface, or stopped. */
+export type Sent =
+  | { readonly kind: 'arrives'; readonly space: Space; readonly link: LinkFacts; readonly packet: Flying }
+  | { readonly kind: 'leaves'; readonly link: LinkFacts; readonly packet: Flying }
+  | Outcome;
+
+/** Out by a device, to the neighbour that has the address `next`. */
+export function transmit(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {
+  if (!link.up) return trail.stop(space, { kind: 'link', link: link.name, what: 'down' });
+  if (space.where.kind === 'host') {
+    return link.kind === 'bridge'
+      ? handOn(trail, link, undefined, link, next, packet)
+      : { kind: 'leaves', link, packet };
+  }
+  if (link.kind === 'macvlan') return byMacvlan(trail, space, link, next, packet);
+  if (link.kind === 'veth') return byVeth(trail, space, link, next, packet);
+  return { kind: 'leaves', link, packet };
+}
+
+function byVeth(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {
+  const { host } = trail.world;
+  const port = linkOf(host.facts, link.peer);
+  if (port === undefined) return trail.stop(space, { kind: 'link', link: link.name, what: 'missing' });
+  trail.add({ kind: 'wire', from: link.name, to: port.name, where: space.where });
+  if (!port.up) return trail.stop(host, { kind: 'link', link: port.name, what: 'down' });
+  const bridge = linkOf(host.facts, port.master);
+  if (bridge === undefined) return trail.stop(host, { kind: 'link', link: port.name, what: 'no-port' });
+  if (!bridge.up) return trail.stop(host, { kind: 'link', link: bridge.name, what: 'down' });
+  trail.gap ??= segmentGap(space, link, [{ link: port, where: host.where }]);
+  const framed = { ...packet, mac: link.mac, iifname: port.name, oifname: '' };
+  const guard = trail.pass(host, 'prerouting', framed, undefined, true);
+  if (guard.stop !== undefined) return trail.stopByRule(host, guard.stop, framed);
+  if (!isHosts(trail.world, bridge, next)) return handOn(trail, bridge, port, link, next, packet);
+  trail.add({ kind: 'bridge', bridge: bridge.name, from: port.name, to: bridge.name });
+  const input = trail.pass(host, 'input', { ...framed, oifname: bridge.name }, undefined, true);
+  if (input.stop !== undefined) return trail.stopByRule(host, input.stop, framed);
+  return { kind: 'arrives', space: host, link: bridge, packet };
+}
+
+/** IPv4 is asked for at every device (arp(7), arp_ignore=0), IPv6 at its own alone. */
+function isHosts({ host: { facts } }: World, bridge: LinkFacts, address: Ip): boolean {
+  if (familyOf(address) === 'ipv4') return isLocal(facts, address) && !address.startsWith('127.');
+  return facts.addresses.some((each) => each.address === address && each.link === bridge.index);
+}
+
+/**
+ * A bridge gives a packet to the port behind which the address is.
+ * @param port where it came in; undefined when the host itself sends. @param sender whose MTU it has
+ */
+function handOn(
+  trail: Trail,
+  bridge: LinkFacts,
+  port: LinkFacts | undefined,
+  sender: LinkFacts,
+  next: Ip,
+  given: Flying,
+): Sent {
+  const { world } = trail;
+  const { host } = world;
+  let packet = given;
+  const found = neighbourOn(world, bridge, next);
+  if (found.kind === 'nobody') {
+    return trail.stop(host, found.broken ?? { kind: 'nobody', address: next, device: bridge.name });
+  }
+  if (port !== undefined) {
+    if (port.isolated && found.port.isolated) {
+      return trail.stop(host, { kind: 'isolated-ports', bridge: bridge.name });
+    }
+    const passed = passBetween(trail, bridge, port, found.port, packet);
+    if ('kind' in passed) return passed;
+    packet = passed;
+  }
+  trail.add({ kind: 'bridge', bridge: bridge.name, from: port?.name ?? bridge.name, to: found.port.name });
+  if (found.kind === 'remote') {
+    const { host: away, name, alive } = found.remote;
+    trail.add({ kind: 'tunnel', device: found.port.name, host: away, to: name });
+    if (!alive) return trail.stop(host, { kind: 'host-away', host: away });
+    return { kind: 'left', device: found.port.name, to: packet.daddr };
+  }
+  const { space, link } = found;
+  if (!found.port.up) return trail.stop(host, { kind: 'link', link: found.port.name, what: 'down' });
+  if (!link.up) return trail.stop(space, { kind: 'link', link: link.name, what: 'down' });
+  trail.gap ??= segmentGap({ where: port === undefined ? host.where : ownerOf(world, sender) }, sender, [
+    { link: found.port, where: host.where },
+    { link, where: space.where },
+  ]);
+  trail.add({ kind: 'wire', from: found.port.name, to: link.name, where: space.where });
+  return { kind: 'arrives', space, link, packet };
+}
+
+const ownerOf = ({ sandboxes, host }: World, link: LinkFacts): Where =>
+  (sandboxes.find(({ facts }) => facts.links.includes(link)) ?? host).where;
+
+/** What is handed on between two ports: the bridge's own hooks, and with br_netfilter those of IP. */
+function passBetween(
+  trail: Trail,
+  bridge: LinkFacts,
+  from: LinkFacts,
+  to: LinkFacts,
+  given: Flying,
+): Flying | Outcome {
+  const { host } = trail.world;
+  const framed = { ...given, iifname: from.name, oifname: to.name };
+  const forward = trail.pass(host, 'forward', framed, undefined, true);
+  if (forward.stop !== undefined) return trail.stopByRule(host, forward.stop, framed);
+  if (!host.facts.settings.bridgeFirewall[familyOf(given.saddr)]) return given;
+  let packet: Flying = { ...given, toHost: false };
+  for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
+    const iifname = hook === 'postrouting' ? '' : bridge.name;
+    const oifname = hook === 'prerouting' ? '' : bridge.name;
+    const passed = trail.pass(host, hook, { ...packet, iifname, oifname }, undefined);
+    if (passed.stop !== undefined) return trail.stopByRule(host, passed.stop, passed.packet);
+    packet = passed.packet;
+    const full = hook === 'prerouting' ? trail.full(host, packet) : undefined;
+    if (full !== undefined) return trail.stop(host, full);
+  }
+  // What this namespace does not track may be tracked in the next.
+  packet = { ...packet, state: given.state };
+  trail.remember(host, given, packet);
+  return packet;
+}
+
+function byMacvlan(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {
+  const { host } = trail.world;
+  const parent = linkOf(host.facts, link.peer);
+  if (parent === undefined) return trail.stop(space, { kind: 'link', link: link.name, what: 'missing' });
+  trail.add({ kind: 'wire', from: link.name, to: parent.name, where: space.where });
+  if (!parent.up) return trail.stop(host, { kind: 'link', link: parent.name, what: 'down' });
+  const other = macvlanWith(trail.world, parent.index, next);
+  if (other !== undefined && other.space !== space) return { kind: 'arrives', ...other, packet };
+  if (isLocal(host.facts, next)) return trail.stop(host, { kind: 'macvlan-host' });
+  return { kind: 'leaves', link: parent, packet };
+}
+
+/** The container that has an address on the network of an interface of the host. */
+export function macvlanWith(
+  { sandboxes }: World,
+  parent: number,
+  address: Ip,
+): { readonly space: Space; readonly link: LinkFacts } | undefined {
+  for (const space of sandboxes) {
+    const at = space.facts.addresses.find((each) => each.address === address);
+    const link = at && linkOf(space.facts, at.link);
+    if (link?.kind === 'macvlan' && link.peer === parent) return { space, link };
+  }
+  return undefined;
+}

@@ -1,0 +1,44 @@
+/** Fills the connection table of the namespace it runs in, as a flood would: entries that the kernel may not push out. */
+
+import { attribute, NLM_F_CREATE, nested, u8, u16be, u32be } from '../../src/kernel/netlink.ts';
+import { NetlinkSocket } from '../../src/kernel/netlink-socket.ts';
+import { readSysctl } from '../../src/kernel/sysctl.ts';
+
+const NETLINK_NETFILTER = 12;
+/** linux/netfilter/nfnetlink_conntrack.h. */
+const CT_NEW = 1 << 8;
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, STATUS: 3, TIMEOUT: 7 } as const;
+/** IPS_SEEN_REPLY, IPS_ASSURED, IPS_CONFIRMED. */
+const STATUS = 2 | 4 | 8;
+const AF_INET = 2;
+const UDP = 17;
+
+const tuple = (type: number, source: number, destination: number, from: number, to: number): Buffer =>
+  nested(
+    type,
+    nested(1, attribute(1, u32be(source)), attribute(2, u32be(destination))),
+    nested(2, attribute(1, u8(UDP)), attribute(2, u16be(from)), attribute(3, u16be(to))),
+  );
+
+const netlink = new NetlinkSocket(NETLINK_NETFILTER);
+const most = Number(readSysctl('net/netfilter/nf_conntrack_max'));
+const first = 0xcb007100; // 203.0.113.0, RFC 5737
+const server = 0xc0000201;
+for (let i = Number(readSysctl('net/netfilter/nf_conntrack_count')); i < most; i++) {
+  const client = first + Math.floor(i / 60_000);
+  const port = 1024 + (i % 60_000);
+  netlink.request(
+    CT_NEW,
+    NLM_F_CREATE,
+    [
+      Buffer.from([AF_INET, 0, 0, 0]),
+      tuple(CTA.TUPLE_ORIG, client, server, port, 9),
+      tuple(CTA.TUPLE_REPLY, server, client, 9, port),
+      attribute(CTA.STATUS, Buffer.from(u32be(STATUS))),
+      attribute(CTA.TIMEOUT, u32be(600)),
+    ],
+    'new connection',
+  );
+}
+netlink.close();
+console.log(`${readSysctl('net/netfilter/nf_conntrack_count')} of ${most}`);
