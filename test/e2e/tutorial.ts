@@ -58,6 +58,7 @@ const MEASURES: readonly (readonly [RegExp, string])[] = [
   [/^(icmp|udp|tcp) +\d+ \d+/g, '$1 N'],
   [/^\d+: /g, 'N: '],
   [/@if\d+/g, '@ifN'],
+  [/\b\d+ connections?\b/g, 'N connections'],
   [/\[\d+\]/g, '[N]'],
   [/\(pid \d+\)/g, '(pid N)'],
   [/:\d{5}\b/g, ':PORT'],
