@@ -39,8 +39,10 @@ test('addresses and ids may be others, if they are so everywhere; shapes and wor
   assert.ok(!fits('one\ntwo', 'one'));
   assert.ok(!fits('one', 'one\ntwo'));
   assert.ok(fits('time=0.043 ms', 'time=12 ms'));
+  assert.ok(fits('min/avg/max = 0.1/0.1/0.1 ms', 'min/avg/max = 1.12/1.12/1.12 ms'));
   assert.ok(fits('a\n…\nz', 'a\nb\nc\nz'));
   assert.ok(!fits('a\n…\nz', 'a\nb'));
+  assert.ok(fits('Yes: a is\nb.\n\nway', 'Yes: a\nis b.\n\nway'));
   const id = 'f00df00df00d';
   assert.ok(fits(`${id}${'0'.repeat(52)}`, `beefbeefbeef${'1'.repeat(52)}`));
   assert.ok(fits(`br-${id}`, 'br-beefbeefbeef'));

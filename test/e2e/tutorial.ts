@@ -51,14 +51,16 @@ const WORDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
 ];
 /** Numbers that tell how long, how much and how many so far: any will do, and the room they take. */
 const MEASURES: readonly (readonly [RegExp, string])[] = [
+  [/(?:\d+\.\d+\/){2}\d+\.\d+/g, 'N'],
   [/ [↓↑][\d.]+ ?[kMGT]?B/g, ''],
   [/\b\d+(?:\.\d+)? ?(?:ms|[kMGT]?B|[kMG]?bit\/s|seconds?|minutes?|s)\b/g, 'MEASURE'],
   [/\b(time|seq|ttl|id|sport|dport|packets|bytes|timeout)[= ]\d+(?:\.\d+)?/g, '$1 N'],
   [/^(icmp|udp|tcp) +\d+ \d+/g, '$1 N'],
   [/^\d+: /g, 'N: '],
   [/@if\d+/g, '@ifN'],
-  [/\d+\.\d+\/\d+\.\d+\/\d+\.\d+/g, 'N'],
+  [/\b\d+ connections?\b/g, 'N connections'],
   [/\[\d+\]/g, '[N]'],
+  [/\(pid \d+\)/g, '(pid N)'],
   [/:\d{5}\b/g, ':PORT'],
   [/[─━]+/g, '─'],
   [/\s+/g, ' '],
@@ -72,7 +74,7 @@ export class Likeness {
   /** @returns what does not fit; undefined when all does. A line `…` in the page stands for any lines. */
   differs(page: readonly string[], printed: readonly string[]): string | undefined {
     const kept = [new Map(this.#meaning), new Map(this.#taken)] as const;
-    const fault = this.#compare(page, printed);
+    const fault = this.#compare(unwrapped(page), unwrapped(printed));
     if (fault !== undefined) {
       // A later try may be another output.
       this.#restore(this.#meaning, kept[0]);
@@ -120,6 +122,18 @@ export class Likeness {
     }
     return undefined;
   }
+}
+
+/** An answer in a sentence is one line: where it breaks is a matter of how long its words are. */
+function unwrapped(lines: readonly string[]): readonly string[] {
+  const found: string[] = [];
+  for (const line of lines) {
+    const last = found.at(-1);
+    if (last !== undefined && line !== '' && /^(?:Yes|No): /.test(last))
+      found[found.length - 1] = `${last} ${line}`;
+    else found.push(line);
+  }
+  return found;
 }
 
 /** A line's shape, and the words in it that differ from machine to machine; long ids are known by their short ones. */
