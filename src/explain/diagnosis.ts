@@ -1,6 +1,6 @@
 import { familyOf, type Ip, isLoopback } from '../model/address.ts';
 import type { Cause } from '../model/cause.ts';
-import type { AddressedNetwork } from '../model/network.ts';
+import { type AddressedNetwork, GATEWAY_NETWORK } from '../model/network.ts';
 import type { Obstacle } from './hop.ts';
 import { type ContainerFacts, hasAddress, networkOf, type Situation, sandboxOwner } from './situation.ts';
 import type { Asker, Attempt, Plan } from './target.ts';
@@ -97,7 +97,7 @@ export function networkOfAddress(
   return endpoint && networkOf(situation, endpoint.networkId);
 }
 
-/** Those the container's namespace is on. */
+/** Those the container's namespace is on, without the one by which overlay networks reach the outside. */
 export function networksOf(
   situation: Pick<Situation, 'networks' | 'containers'>,
   container: ContainerFacts,
@@ -105,7 +105,8 @@ export function networksOf(
   const endpoints = sandboxOwner(situation, container)?.endpoints ?? [];
   return endpoints
     .map(({ networkId }) => networkOf(situation, networkId))
-    .filter((network) => network !== undefined);
+    .filter((network) => network !== undefined)
+    .filter(({ name }) => name !== GATEWAY_NETWORK);
 }
 
 function causeOfNoRoute(
@@ -130,6 +131,7 @@ function causeOfNoRoute(
 
 /** It went to the uplink although it is for a container here. */
 function causeOfLeaving(situation: Situation, { to }: Plan, address: Ip): Cause {
+  if (to.kind === 'remote') return 'no-common-network';
   if (to.kind !== 'container') return 'no-route';
   const network = networkOfAddress(situation, sandboxOwner(situation, to.container), address);
   if (network?.driver === 'macvlan') return 'macvlan-host';

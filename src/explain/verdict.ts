@@ -149,7 +149,8 @@ function judge(situation: Situation, plan: Plan, attempt: Attempt, way: Way): Ve
       return { ...common, reachable: true, cause: way.gap === undefined ? undefined : 'mtu' };
     }
     case 'left': {
-      if (plan.to.kind === 'remote') return { ...common, reachable: true, cause: undefined };
+      if (way.hops.some(({ kind }) => kind === 'tunnel'))
+        return { ...common, reachable: true, cause: undefined };
       if (!isOfContainers(situation, outcome.to)) return { ...common, reachable: true, cause: undefined };
       const obstacle = { where: situation.world.host.where, back: false, ...outcome } as const;
       return { ...common, reachable: false, cause: causeOf(situation, plan, attempt, obstacle) };

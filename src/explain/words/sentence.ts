@@ -76,6 +76,10 @@ function common(situation: Situation, from: Asker, to: Target): AddressedNetwork
 /** `web is on lamp and back`. */
 export function isOn(situation: Situation, party: Asker | Target): string {
   const name = 'container' in party ? party.container.name : targetName(party as Target);
+  if (party.kind === 'remote') {
+    const network = situation.networks.find(({ id }) => id === party.networkId);
+    return `${name} is on ${network?.name ?? 'another network'}`;
+  }
   if (!('container' in party)) return name;
   const names = networksOf(situation, party.container).map((network) => network.name);
   return `${name} is on ${names.length === 0 ? 'no network' : list(names)}`;
