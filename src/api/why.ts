@@ -19,6 +19,6 @@ export function whyRoutes(app: FastifyInstance, { containers, networking, kernel
       return answered;
     const planned = planProbe(situation, verdict, (id) => networking.sandboxPath(id));
     if (planned === undefined) return answered;
-    return withProbe(answered, await probe(kernel, planned.request, planned.names));
+    return withProbe(answered, await probe(kernel, planned.request, planned.names), planned.byOtherWire);
   });
 }

@@ -44,17 +44,31 @@ export function answer(situation: Situation, verdict: Verdict = decide(situation
   };
 }
 
-export const withProbe = (answered: Answer, { reachable, cause, steps }: ProbeReport): Answer => ({
-  ...answered,
-  probe: {
-    reachable,
-    cause,
-    steps: steps.map(({ kind, rule = null, from = null, to = null, detail }) => ({
-      ...{ kind, rule, from, to, detail },
-    })),
-  },
-  agrees: reachable === null ? null : reachable === answered.reachable,
-});
+/** @param byOtherWire the packet could not come the way that the model looked at */
+export function withProbe(
+  answered: Answer,
+  { reachable, cause, steps }: ProbeReport,
+  byOtherWire: boolean,
+): Answer {
+  const past = byOtherWire && answered.cause === 'foreign-rule' && reachable === true;
+  const more = past ? [OTHER_WIRE] : [];
+  return {
+    ...answered,
+    probe: {
+      reachable,
+      cause,
+      steps: [...steps, ...more].map(({ kind, rule = null, from = null, to = null, detail }) => ({
+        ...{ kind, rule, from, to, detail },
+      })),
+    },
+    agrees: reachable === null || past ? null : reachable === answered.reachable,
+  };
+}
+
+const OTHER_WIRE: ProbeReport['steps'][number] = {
+  kind: 'answer',
+  detail: 'it came by a wire of its own, where that rule does not see it',
+};
 
 function nameHops({ asked, lookup }: Situation, { plan, attempt }: Verdict): readonly Hop[] {
   if (asked.to.kind !== 'name') return [];

@@ -7,6 +7,11 @@ import type { Verdict } from './verdict.ts';
 export interface PlannedProbe {
   readonly request: ProbeRequest;
   readonly names: ProbeNames;
+  /**
+   * It comes in by a wire of its own, from another address than a client of the uplink's network has: a rule of others
+   * that asks for the interface or the source does not see it.
+   */
+  readonly byOtherWire: boolean;
 }
 
 /**
@@ -40,6 +45,7 @@ export function planProbe(
       to: target,
       ...(toNetns !== undefined && toNetns !== 'host' && { toNetns }),
     },
+    byOtherWire: sender === 'outside',
     names: {
       from:
         from.kind === 'container' ? from.container.name : from.kind === 'host' ? 'the host' : 'the client',

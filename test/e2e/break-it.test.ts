@@ -38,8 +38,8 @@ async function shell(script: string): Promise<string> {
 
 const quietly = (script: string): Promise<string> => shell(`{ ${script}\n} >/dev/null 2>&1 || true`);
 
-async function why({ from, to }: Breakage): Promise<Answer> {
-  const answer = await machine.api('GET', `/gangway/why?${new URLSearchParams({ from, to, probe: '0' })}`);
+async function why({ from, to }: Breakage, probe: '0' | '1' = '0'): Promise<Answer> {
+  const answer = await machine.api('GET', `/gangway/why?${new URLSearchParams({ from, to, probe })}`);
   assert.equal(answer.status, 200, answer.body);
   return JSON.parse(answer.body) as Answer;
 }
@@ -103,11 +103,12 @@ for (const breakage of BREAKAGES) {
       const { again } = breakage;
       if (again !== undefined) stop = await keepUp(again);
       const reachable = breakage.reachable ?? false;
-      const answer = again === undefined ? await why(breakage) : await seen(breakage);
+      const answer = again === undefined ? await why(breakage, '1') : await seen(breakage);
       const told = `${answer.sentence}\n${answer.steps.map(({ kind, detail }) => `  ${kind}: ${detail}`).join('\n')}\n${answer.fix}`;
       assert.equal(answer.cause, breakage.cause, told);
       assert.equal(answer.reachable, reachable, told);
       assert.match(answer.sentence, breakage.words, told);
+      assert.notEqual(answer.agrees, false, `a live packet: ${JSON.stringify(answer.probe)}\n${told}`);
       if (again === undefined)
         assert.equal(await real(breakage), false, `the real connection comes about\n${told}`);
       await stop();

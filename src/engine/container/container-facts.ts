@@ -21,20 +21,40 @@ export function containerFacts(containers: Containers, networks: Networks): read
       image: container.image,
       command: container.config.Cmd ?? [],
       plain: isPlain(containers, container),
+      networkOptions: networkOptions(container),
       wished: wishedPorts(container),
     };
   });
 }
 
-/** Nothing would be lost by a `docker run` of image, command and ports. */
+/** What would be lost unless it is told again. */
+const SETTINGS = [
+  ...(['Privileged', 'Memory', 'NanoCpus', 'CpusetCpus', 'CapAdd', 'CapDrop', 'Devices', 'Dns'] as const),
+  ...([
+    'ExtraHosts',
+    'Links',
+    'SecurityOpt',
+    'Tmpfs',
+    'Ulimits',
+    'Sysctls',
+    'ReadonlyRootfs',
+    'Init',
+  ] as const),
+] as const;
+
+const isSet = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null ? Object.keys(value).length > 0 : Boolean(value);
+
+/** Nothing would be lost by a `docker run` of image, command, networks and ports. */
 function isPlain(
   { platform }: Containers,
   { mounts, config, hostConfig, networks, imageId }: Container,
 ): boolean {
   const labels = Object.keys(config.Labels ?? {}).some((name) => name.startsWith('com.docker.compose.'));
   const restart = hostConfig.RestartPolicy?.Name ?? '';
-  if (mounts.length > 0 || labels || Object.keys(networks).length > 1 || !['', 'no'].includes(restart))
-    return false;
+  const chosen = SETTINGS.some((name) => isSet(hostConfig[name]));
+  const odd = Object.values(networks).some((settings) => !isTold(settings));
+  if (mounts.length > 0 || labels || chosen || odd || !['', 'no'].includes(restart)) return false;
   try {
     const image = platform.images.resolve(imageId).config;
     const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? []) === JSON.stringify(b ?? []);
@@ -43,6 +63,21 @@ function isPlain(
     // The image is gone.
     return false;
   }
+}
+
+/** Nothing but an address of its own was chosen on the network. */
+const isTold = ({ IPAMConfig, ...others }: Container['networks'][string]): boolean =>
+  !Object.values(others).some(isSet) &&
+  Object.entries(IPAMConfig ?? {}).every(([key, value]) => key === 'IPv4Address' || !isSet(value));
+
+/** The network of `--network` first. */
+function networkOptions({ hostConfig, networks }: Container): readonly string[] {
+  const first = hostConfig.NetworkMode ?? 'bridge';
+  const all = Object.entries(networks).toSorted(([a], [b]) => Number(b === first) - Number(a === first));
+  const told = all.map(([name, { IPAMConfig }]) =>
+    IPAMConfig?.IPv4Address ? `name=${name},ip=${IPAMConfig.IPv4Address}` : name,
+  );
+  return told.length === 1 && ['bridge', 'default'].includes(told[0] ?? '') ? [] : told;
 }
 
 function networkOf(containers: Containers, { hostConfig }: Container): ContainerFacts['network'] {

@@ -25,7 +25,7 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
     case 'host-port-taken':
       return takenPort(situation, culprit);
     case 'no-network':
-      return noNetwork(situation, culprit ?? from);
+      return noNetwork(culprit ?? from);
     case 'name-unknown':
       return nameUnknown(situation, verdict, from, to);
     case 'no-common-network':
@@ -150,10 +150,10 @@ function leaveFor(situation: Situation, from: ContainerFacts, to: ContainerFacts
   return `${ownNetwork(from, to)}${leave}`;
 }
 
-function noNetwork(situation: Situation, container: ContainerFacts | undefined): string | null {
+function noNetwork(container: ContainerFacts | undefined): string | null {
   if (container === undefined) return null;
   // What was made without a network is never connected to one.
-  if (container.network.kind === 'none') return makeAnew(situation, container, []);
+  if (container.network.kind === 'none') return makeAnew(container, []);
   return `docker network connect bridge ${container.name}`;
 }
 

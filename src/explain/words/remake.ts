@@ -1,5 +1,4 @@
 import { familyOf } from '../../model/address.ts';
-import { networksOf } from '../diagnosis.ts';
 import type { Obstacle } from '../hop.ts';
 import type { ContainerFacts, Situation, WishedPort } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
@@ -18,9 +17,7 @@ export function listenEverywhere(
   const { address } = listener;
   const any = familyOf(address) === 'ipv4' ? '0.0.0.0' : '::';
   const command = container.command.map((word) => word.replaceAll(address, any).replaceAll('localhost', any));
-  return command.join(' ') === container.command.join(' ')
-    ? null
-    : makeAnew(situation, { ...container, command }, []);
+  return command.join(' ') === container.command.join(' ') ? null : makeAnew({ ...container, command }, []);
 }
 
 /** A published port is chosen when a container is made: it is made anew. */
@@ -34,11 +31,11 @@ export function publish(
   if (port === undefined) return null;
   const protocol = asked.protocol === 'tcp' ? '' : `/${asked.protocol}`;
   const wished = container.wished.filter((each) => each !== drop);
-  return makeAnew(situation, { ...container, wished }, [`${drop?.hostPort || port}:${port}${protocol}`]);
+  return makeAnew({ ...container, wished }, [`${drop?.hostPort || port}:${port}${protocol}`]);
 }
 
 /** @param more ports to publish beside those it has */
-export function makeAnew(situation: Situation, container: ContainerFacts, more: readonly string[]): string {
+export function makeAnew(container: ContainerFacts, more: readonly string[]): string {
   const ports = container.wished.map(({ hostIp, hostPort, containerPort, protocol }) => {
     const address = hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
     return `${address}${hostPort && `${hostPort}:`}${containerPort}/${protocol}`;
@@ -47,10 +44,9 @@ export function makeAnew(situation: Situation, container: ContainerFacts, more: 
     const given = [...ports, ...more].map((each) => `-p ${each}`).join(' ');
     return `# make ${container.name} anew, with all its other options and: ${[given, ...container.command.map(quoted)].join(' ').trim()}`;
   }
-  const network = networksOf(situation, container)[0]?.name ?? 'bridge';
   const options = [
     `--name ${container.name}`,
-    ...(network === 'bridge' ? [] : [`--network ${network}`]),
+    ...container.networkOptions.map((option) => `--network ${option}`),
     ...[...ports, ...more].map((each) => `-p ${each}`),
   ];
   const command = container.command.map(quoted).join(' ');
