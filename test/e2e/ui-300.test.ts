@@ -33,7 +33,8 @@ before(async () => {
   machine = await Machine.start();
   members = await startCrowd(machine, CONTAINERS);
   traffic = await CrowdTraffic.start(machine, members);
-  await sleep(2000);
+  // What starting left to do must not count as rest.
+  await sleep(4000);
   unwatched = await spend();
   served = await serveUi(machine);
   count(await machine.spawnHelper(watchCommand(), '"kind":"open"'));
