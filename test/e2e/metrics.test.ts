@@ -187,13 +187,15 @@ test('open connections are counted at the container that has them, and go away',
   );
   const peer = { container: 'peer', network: 'lan', direction: 'in' };
   assert.equal(await value('gangway_connections', peer), 0);
+  // The ping of before is tracked for 30 s.
+  const out = await value('gangway_connections', { ...peer, direction: 'out' });
   const hold = `const { connect } = require('node:net');
     const all = Array.from({ length: 5 }, () => connect(98, '${address}'));
     Promise.all(all.map((s) => new Promise((up) => s.on('connect', up)))).then(() => console.log('UP'));
     setTimeout(() => { for (const s of all) s.end(); }, 6000)`;
   await machine.spawnHelper(machine.inMachine([process.execPath, '-e', hold]), 'UP');
   assert.equal(await value('gangway_connections', peer), 5);
-  assert.equal(await value('gangway_connections', { ...peer, direction: 'out' }), 0);
+  assert.ok((await value('gangway_connections', { ...peer, direction: 'out' })) <= out);
   assert.equal(await value('gangway_connections_counted'), 1);
   await until('them to be gone', async () =>
     (await value('gangway_connections', peer)) === 0 ? true : undefined,
