@@ -14,11 +14,13 @@ import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import { type Change, type ElementResource, type Resource, resourceKey } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { RuleCounter } from './drop-counters.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { Firewall } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
+import type { OpenConnections } from './open-connections.ts';
 import type { TrafficReport, TrafficSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
@@ -155,6 +157,14 @@ export class FakeKernel implements Kernel {
 
   publishedConnections(): ReadonlyMap<string, number> {
     return this.connections;
+  }
+
+  ruleCounters(): readonly RuleCounter[] {
+    return [];
+  }
+
+  async openConnections(): Promise<ReadonlyMap<Ip, OpenConnections>> {
+    return new Map();
   }
 
   uplinks(): readonly TopologyUplink[] {

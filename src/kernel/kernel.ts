@@ -6,11 +6,13 @@ import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
 import type { KernelEvent } from './change-monitor.ts';
+import type { RuleCounter } from './drop-counters.ts';
 import type { EchoOutcome } from './echo.ts';
 import type { Firewall } from './firewall-rules.ts';
 import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
+import type { OpenConnections } from './open-connections.ts';
 import type { TrafficSource } from './traffic.ts';
 
 /**
@@ -64,6 +66,10 @@ export interface Kernel {
   linkCounters(): ReadonlyMap<string, LinkCounters>;
   /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
   publishedConnections(): ReadonlyMap<string, number>;
+  /** What rules of the engine's tables that drop have dropped. Costs a listing of the rules. @throws KernelError */
+  ruleCounters(): readonly RuleCounter[];
+  /** Connections that are tracked now, from and to each of the addresses. One dump. @throws KernelError */
+  openConnections(addresses: readonly Ip[]): Promise<ReadonlyMap<Ip, OpenConnections>>;
   /** The interfaces with default routes. Costs a listing. @throws KernelError */
   uplinks(): readonly TopologyUplink[];
   /** Facts of the host that planning needs. */

@@ -8,6 +8,7 @@ import type { TableFamily } from '../plan/rule.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
+import { type RuleCounter, ruleCounters } from './drop-counters.ts';
 import { canLogDrops } from './drop-log.ts';
 import { type EchoOutcome, echo } from './echo.ts';
 import { type Firewall, firewall } from './firewall-rules.ts';
@@ -26,6 +27,7 @@ import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
 import { observe } from './observer.ts';
+import { type OpenConnections, openConnections } from './open-connections.ts';
 import { publishedConnections } from './port-counters.ts';
 import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
@@ -180,6 +182,14 @@ export class LinuxKernel implements Kernel {
 
   publishedConnections(): ReadonlyMap<string, number> {
     return publishedConnections();
+  }
+
+  ruleCounters(): readonly RuleCounter[] {
+    return ruleCounters();
+  }
+
+  openConnections(addresses: readonly Ip[]): Promise<ReadonlyMap<Ip, OpenConnections>> {
+    return openConnections(addresses);
   }
 
   uplinks(): readonly TopologyUplink[] {

@@ -114,6 +114,30 @@ export function parseAttributes(payload: Buffer, offset = 0): Map<number, Buffer
   return attributes;
 }
 
+/** The first attribute of a type, without looking at the ones after it: for dumps of thousands. */
+export function readIn(payload: Buffer | undefined, type: number, offset = 0): Buffer | undefined {
+  let at = offset;
+  while (payload !== undefined && at + 4 <= payload.length) {
+    const length = payload.readUInt16LE(at);
+    if (length < 4 || at + length > payload.length) break;
+    if ((payload.readUInt16LE(at + 2) & NLA_TYPE_MASK) === type) return payload.subarray(at + 4, at + length);
+    at += align(length);
+  }
+  return undefined;
+}
+
+/** Attributes that all have the same type. */
+export function attributeList(payload: Buffer): readonly Buffer[] {
+  const found: Buffer[] = [];
+  for (let at = 0; at + 4 <= payload.length; ) {
+    const length = payload.readUInt16LE(at);
+    if (length < 4) break;
+    found.push(payload.subarray(at + 4, at + length));
+    at += align(length);
+  }
+  return found;
+}
+
 /** What an NLMSG_ERROR or NLMSG_DONE message says; undefined when it says success. */
 export function failureOf(answer: NetlinkMessage): NetlinkFailure | undefined {
   if (answer.payload.length < 4) return undefined;

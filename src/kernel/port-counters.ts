@@ -2,7 +2,7 @@ import { type Family, ipFromBytes } from '../model/address.ts';
 import type { Protocol } from '../model/port.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
 import { KernelError } from './kernel.ts';
-import { attribute, parseAttributes, text } from './netlink.ts';
+import { attribute, attributeList, parseAttributes, text } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 
 /** linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink.h. */
@@ -45,7 +45,7 @@ function elements(socket: NetlinkSocket, family: Family, set: string): readonly 
   try {
     return socket.dump(GETSETELEM, parts, `list ${set}`).flatMap(({ payload }) => {
       const listed = parseAttributes(payload, 4).get(ELEM_LIST.ELEMENTS);
-      return listed === undefined ? [] : list(listed);
+      return listed === undefined ? [] : attributeList(listed);
     });
   } catch (error) {
     // No table: `--iptables=false`, or somebody has just taken it away.
@@ -68,15 +68,3 @@ function count(family: Family, addressed: boolean, element: Buffer, into: Map<st
 
 const value = (payload: Buffer | undefined, type: number): Buffer | undefined =>
   payload === undefined ? undefined : parseAttributes(payload).get(type);
-
-/** Attributes that all have the same type. */
-function list(payload: Buffer): readonly Buffer[] {
-  const found: Buffer[] = [];
-  for (let at = 0; at + 4 <= payload.length; ) {
-    const length = payload.readUInt16LE(at);
-    if (length < 4) break;
-    found.push(payload.subarray(at + 4, at + length));
-    at += (length + 3) & ~3;
-  }
-  return found;
-}

@@ -109,7 +109,7 @@ export class Metrics {
   /** In Prometheus' text format. @throws KernelError */
   async text(): Promise<string> {
     const begun = performance.now();
-    this.#traffic?.read();
+    await this.#traffic?.read();
     const text = await this.#registry.metrics();
     this.#scrape.set((performance.now() - begun) / 1000);
     return text;

@@ -3,9 +3,14 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
 import type { PortRange } from '../model/port.ts';
 import type { LinkCounters } from '../model/topology.ts';
+import { ConnectionMetrics } from './connection-metrics.ts';
+import { DropMetrics } from './drop-metrics.ts';
 
 export interface TrafficSources {
-  readonly kernel: Pick<Kernel, 'linkCounters' | 'publishedConnections' | 'sysctl' | 'uplinks'>;
+  readonly kernel: Pick<
+    Kernel,
+    'linkCounters' | 'openConnections' | 'publishedConnections' | 'ruleCounters' | 'sysctl' | 'uplinks'
+  >;
   readonly networking: { list(): readonly Network[]; allEndpoints(): readonly Endpoint[] };
   readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
 }
@@ -42,7 +47,7 @@ class LinkMetrics<L extends string> {
 
 /**
  * What containers, networks and published ports carry. Read from one listing of the links and one of the maps of published
- * ports: what is not there any more is not told any more.
+ * ports, one of the rules and one of the tracked connections: what is not there any more is not told any more.
  */
 export class TrafficMetrics {
   readonly #sources: TrafficSources;
@@ -52,8 +57,8 @@ export class TrafficMetrics {
   readonly #published: Counter<
     'container' | 'network' | 'protocol' | 'host_ip' | 'host_port' | 'container_port'
   >;
-  readonly #tracked: Gauge;
-  readonly #most: Gauge;
+  readonly #drops: DropMetrics;
+  readonly #connections: ConnectionMetrics;
   readonly #count: Gauge<'state'>;
 
   constructor(registry: Registry, sources: TrafficSources) {
@@ -82,16 +87,8 @@ export class TrafficMetrics {
       labelNames: ['container', 'network', 'protocol', 'host_ip', 'host_port', 'container_port'],
       registers,
     });
-    this.#tracked = new Gauge({
-      name: 'gangway_conntrack_entries',
-      help: 'Connections that the kernel tracks.',
-      registers,
-    });
-    this.#most = new Gauge({
-      name: 'gangway_conntrack_entries_limit',
-      help: 'Connections that the kernel can track.',
-      registers,
-    });
+    this.#drops = new DropMetrics(registry);
+    this.#connections = new ConnectionMetrics(registry, sources.kernel);
     this.#count = new Gauge({
       name: 'gangway_containers',
       help: 'Containers by state.',
@@ -101,8 +98,10 @@ export class TrafficMetrics {
   }
 
   /** @throws KernelError */
-  read(): void {
+  async read(): Promise<void> {
     const { kernel, networking, containers } = this.#sources;
+    const connections = await this.#connections.count(networking.allEndpoints());
+    // From here on nothing waits: two that ask at the same time must not add up.
     const links = kernel.linkCounters();
     const networks = new Map(networking.list().map((network) => [network.id, network]));
     const endpoints = networking.allEndpoints();
@@ -120,8 +119,8 @@ export class TrafficMetrics {
         this.#edges.add({ edge: 'uplink', network: '', interface: ifName }, link, false);
     }
     this.#readPublished(endpoints, networks);
-    this.#tracked.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_count') ?? 0));
-    this.#most.set(Number(kernel.sysctl('net/netfilter/nf_conntrack_max') ?? 0));
+    this.#drops.set(kernel.ruleCounters());
+    this.#connections.set(connections, endpoints, networks);
     for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
   }
 

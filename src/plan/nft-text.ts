@@ -87,7 +87,9 @@ export function ruleText(rule: Rule, family: TableFamily, logDrops = false): str
   const matches = rule.matches.map((match) => matchText(match, family));
   const logs = logDrops && rule.verdict.kind === 'drop';
   const log = logs ? [`log prefix "${rule.id}" group ${DROP_LOG_GROUP}`] : [];
-  return [...matches, ...log, verdictText(rule, family), `comment "${rule.id}"`].join(' ');
+  // Nothing is counted of what passes.
+  const counter = rule.verdict.kind === 'drop' ? ['counter'] : [];
+  return [...matches, ...counter, ...log, verdictText(rule, family), `comment "${rule.id}"`].join(' ');
 }
 
 function matchText(match: Match, family: TableFamily): string {

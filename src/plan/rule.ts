@@ -55,6 +55,11 @@ export interface Rule {
   readonly id: string;
   readonly matches: readonly Match[];
   readonly verdict: Verdict;
+  /**
+   * Rules of one id after each other, each with a counter of its own: whose packets this one drops. Neighbours are
+   * containers of the same network; without it, of all the others.
+   */
+  readonly of?: 'neighbours' | 'containers';
 }
 
 /**

@@ -46,6 +46,17 @@ const toPublished = (id: string): Rule => ({
   verdict: { kind: 'jump', chain: 'published' },
 });
 
+const directAccess: Rule = {
+  id: 'direct-access',
+  matches: [
+    inSet('endpoints', 'daddr'),
+    notInSet('home', 'daddr', 'iifname'),
+    notInSet('trusted', 'daddr', 'iifname'),
+  ],
+  verdict: drop,
+};
+const isolation: Rule = { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop };
+
 /** What differs between the two families. */
 interface FamilyWords {
   readonly loopback: string;
@@ -97,14 +108,11 @@ const chains = ({ loopback, icmp }: FamilyWords, acceptMark: FirewallMark | unde
         // After tracking, so that answers to a network without masquerade pass; before NAT, so that only what was
         // sent to the container's own address is seen.
         {
-          id: 'direct-access',
-          matches: [
-            inSet('endpoints', 'daddr'),
-            notInSet('home', 'daddr', 'iifname'),
-            notInSet('trusted', 'daddr', 'iifname'),
-          ],
-          verdict: drop,
+          ...directAccess,
+          matches: [...directAccess.matches, inSet('bridges', 'iifname')],
+          of: 'containers',
         },
+        directAccess,
         {
           id: 'foreign-source',
           matches: [
@@ -158,7 +166,18 @@ const chains = ({ loopback, icmp }: FamilyWords, acceptMark: FirewallMark | unde
           matches: [inSet('unprotected', 'oifname'), notInSet('bridges', 'iifname')],
           verdict: accept,
         },
-        { id: 'isolation', matches: [inSet('bridges', 'oifname')], verdict: drop },
+        {
+          ...isolation,
+          // A subnet is at home behind one bridge: it leaves by the one it came by.
+          matches: [
+            ...isolation.matches,
+            inSet('home', 'saddr', 'iifname'),
+            inSet('home', 'saddr', 'oifname'),
+          ],
+          of: 'neighbours',
+        },
+        { ...isolation, matches: [...isolation.matches, inSet('bridges', 'iifname')], of: 'containers' },
+        isolation,
       ],
     },
     {

@@ -122,7 +122,7 @@ test("somebody adds a rule to the engine's own table", async () => {
 
 test('or takes one out of it', async () => {
   await shell(
-    'nft delete rule ip gangway forward handle $(nft -a list chain ip gangway forward | sed -n \'s/.*"isolation" # handle //p\')',
+    'nft delete rule ip gangway forward handle $(nft -a list chain ip gangway forward | sed -n \'s/.*"isolation" # handle //p\' | tail -1)',
   );
   const [finding] = await examine();
   assert.match(finding?.evidence.join('\n') ?? '', /chain forward: the rule isolation is missing/);

@@ -163,6 +163,45 @@ test('questions to the name service, and those that went on, with the time they 
   });
 });
 
+test('a packet between two networks raises the counter of the rule that drops it, with the cause', async () => {
+  const labels = { cause: 'no-common-network', family: 'ip' };
+  await machine.dockerOk('network', 'create', 'apart');
+  await machine.dockerOk('run', '-d', '--name', 'lonely', '--network', 'apart', 'busybox', 'sleep', '1000');
+  const address = await machine.dockerOk(
+    ...['inspect', '-f', '{{.NetworkSettings.Networks.lan.IPAddress}}', 'web'],
+  );
+  const ping = () => machine.docker('exec', 'lonely', 'ping', '-c', '3', '-i', '0.2', '-W', '1', address);
+  assert.equal(await growth('gangway_dropped_packets_total', labels, ping), 3);
+  // 56 bytes of data, 8 of ICMP, 20 of IP.
+  assert.equal(await growth('gangway_dropped_bytes_total', labels, ping), 3 * 84);
+  assert.equal(await value('gangway_dropped_packets_total', { cause: 'source-forged' }), 0);
+  await machine.dockerOk('rm', '-f', 'lonely');
+});
+
+test('open connections are counted at the container that has them, and go away', async () => {
+  const pid = await machine.containerPid('peer');
+  const listen = `require('node:net').createServer((s) => s.resume()).listen(98, () => console.log('UP'))`;
+  await machine.spawnHelper(['nsenter', '-t', String(pid), '-n', process.execPath, '-e', listen], 'UP');
+  const address = await machine.dockerOk(
+    ...['inspect', '-f', '{{.NetworkSettings.Networks.lan.IPAddress}}', 'peer'],
+  );
+  const peer = { container: 'peer', network: 'lan', direction: 'in' };
+  assert.equal(await value('gangway_connections', peer), 0);
+  // The ping of before is tracked for 30 s.
+  const out = await value('gangway_connections', { ...peer, direction: 'out' });
+  const hold = `const { connect } = require('node:net');
+    const all = Array.from({ length: 5 }, () => connect(98, '${address}'));
+    Promise.all(all.map((s) => new Promise((up) => s.on('connect', up)))).then(() => console.log('UP'));
+    setTimeout(() => { for (const s of all) s.end(); }, 6000)`;
+  await machine.spawnHelper(machine.inMachine([process.execPath, '-e', hold]), 'UP');
+  assert.equal(await value('gangway_connections', peer), 5);
+  assert.ok((await value('gangway_connections', { ...peer, direction: 'out' })) <= out);
+  assert.equal(await value('gangway_connections_counted'), 1);
+  await until('them to be gone', async () =>
+    (await value('gangway_connections', peer)) === 0 ? true : undefined,
+  );
+});
+
 test('operations and requests, with the time they took', async () => {
   const start = 'gangway_operation_duration_seconds_count';
   const restart = () => machine.dockerOk('restart', '-t', '0', 'peer');

@@ -142,7 +142,11 @@ function ownTable({ family, chains: wanted }: Ruleset, listed: readonly Firewall
   });
   const missing = wanted.flatMap((chain: Chain) =>
     chain.rules
-      .filter(({ id }) => !listed.some((rule) => rule.chain === chain.name && idOf(rule) === id))
+      .filter(({ id }, index) => {
+        // Several may have one id (`Rule.of`).
+        const before = chain.rules.slice(0, index).filter((rule) => rule.id === id).length;
+        return listed.filter((rule) => rule.chain === chain.name && idOf(rule) === id).length <= before;
+      })
       .map(({ id }) => `chain ${chain.name}: the rule ${id} is missing`),
   );
   if (added.length === 0 && missing.length === 0) return [];
