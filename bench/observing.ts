@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Machine } from '../test/e2e/machine.ts';
 import { serveUi } from '../test/e2e/page.ts';
-import { must, run } from '../test/e2e/process.ts';
+import { must, processorSeconds, run } from '../test/e2e/process.ts';
 import { median } from './median.ts';
 
 /** `node bench/observing.ts [CONTAINERS]`: what the daemon spends on being looked at, in percent of a core. */
@@ -10,7 +9,6 @@ const CONTAINERS = Number(process.argv[2] ?? 50);
 const NETWORKS = 4;
 const AT_ONCE = 10;
 const SECONDS = 30;
-const TICKS_PER_SECOND = 100;
 
 const machine = await Machine.start();
 try {
@@ -61,14 +59,9 @@ try {
 }
 
 async function measure(what: string): Promise<void> {
-  const [before, began] = [ticks(), performance.now()];
+  const [before, began] = [processorSeconds(machine.daemonPid), performance.now()];
   await sleep(SECONDS * 1000);
-  const share = (ticks() - before) / TICKS_PER_SECOND / ((performance.now() - began) / 1000);
+  const spent = processorSeconds(machine.daemonPid) - before;
+  const share = spent / ((performance.now() - began) / 1000);
   console.log(`${CONTAINERS} containers, ${what}: ${(share * 100).toFixed(1)} % of a core`);
-}
-
-/** User and system time of the daemon (proc(5), stat). */
-function ticks(): number {
-  const fields = readFileSync(`/proc/${machine.daemonPid}/stat`, 'utf8').replace(/.*\) /, '').split(' ');
-  return Number(fields[11]) + Number(fields[12]);
 }

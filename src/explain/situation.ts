@@ -23,6 +23,8 @@ export interface ContainerFacts {
   /** The command that made it, for suggestions that make it anew. */
   readonly image: string;
   readonly command: readonly string[];
+  /** Image, command, one network and published ports are all there is to it: it can be made anew by a command. */
+  readonly plain: boolean;
   /** `0.0.0.0:8080:80/tcp`…, as the user wants them published. */
   readonly wished: readonly WishedPort[];
 }

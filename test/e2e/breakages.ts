@@ -345,13 +345,14 @@ END`,
   },
   {
     name: 'the table of tracked connections is full',
-    how: 'true',
-    again: '$(command -v node) $CHECKOUT/test/e2e/fill-conntrack.ts',
+    how: `node $CHECKOUT/test/e2e/fill-conntrack.ts >$DIRECTORY/filler 2>&1 & echo $! >$DIRECTORY/taker
+      until grep -q FULL $DIRECTORY/filler; do sleep 0.1; done`,
+    again: 'sleep 1',
     ...PUBLISHED,
     cause: 'conntrack-full',
     words: /tracks \d+ connections and may track \d+/,
     mend: {
-      by: 'conntrack -F >/dev/null 2>&1',
+      by: 'kill $(cat $DIRECTORY/taker); conntrack -F >/dev/null 2>&1',
       because: 'nf_conntrack_max is of the whole machine, and not to be written in a namespace',
     },
   },

@@ -1,4 +1,4 @@
-/** Fills the connection table of the namespace it runs in, as a flood would: entries that the kernel may not push out. */
+/** Keeps the connection table of its namespace full, as a flood would: with entries that the kernel may not push out. */
 
 import { attribute, NLM_F_CREATE, nested, u8, u16be, u32be } from '../../src/kernel/netlink.ts';
 import { NetlinkSocket } from '../../src/kernel/netlink-socket.ts';
@@ -20,25 +20,40 @@ const tuple = (type: number, source: number, destination: number, from: number, 
     nested(2, attribute(1, u8(UDP)), attribute(2, u16be(from)), attribute(3, u16be(to))),
   );
 
+const FIRST = 0xcb007100; // 203.0.113.0, RFC 5737
+const SERVER = 0xc0000201;
+/** Others end meanwhile: what is free is taken again. */
+const EVERY_MS = 5;
+
 const netlink = new NetlinkSocket(NETLINK_NETFILTER);
 const most = Number(readSysctl('net/netfilter/nf_conntrack_max'));
-const first = 0xcb007100; // 203.0.113.0, RFC 5737
-const server = 0xc0000201;
-for (let i = Number(readSysctl('net/netfilter/nf_conntrack_count')); i < most; i++) {
-  const client = first + Math.floor(i / 60_000);
-  const port = 1024 + (i % 60_000);
+let made = 0;
+
+function add(): void {
+  const client = FIRST + Math.floor(made / 60_000);
+  const port = 1024 + (made++ % 60_000);
   netlink.request(
     CT_NEW,
     NLM_F_CREATE,
     [
       Buffer.from([AF_INET, 0, 0, 0]),
-      tuple(CTA.TUPLE_ORIG, client, server, port, 9),
-      tuple(CTA.TUPLE_REPLY, server, client, 9, port),
-      attribute(CTA.STATUS, Buffer.from(u32be(STATUS))),
+      tuple(CTA.TUPLE_ORIG, client, SERVER, port, 9),
+      tuple(CTA.TUPLE_REPLY, SERVER, client, 9, port),
+      attribute(CTA.STATUS, u32be(STATUS)),
       attribute(CTA.TIMEOUT, u32be(600)),
     ],
     'new connection',
   );
 }
-netlink.close();
-console.log(`${readSysctl('net/netfilter/nf_conntrack_count')} of ${most}`);
+
+function fill(): void {
+  try {
+    for (let i = Number(readSysctl('net/netfilter/nf_conntrack_count')); i < most; i++) add();
+  } catch {
+    // Full before we were.
+  }
+}
+
+fill();
+console.log('FULL');
+setInterval(fill, EVERY_MS);

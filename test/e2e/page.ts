@@ -86,3 +86,29 @@ export function framesPerSecond(page: Page, seconds: number): Promise<number> {
     seconds * 1000,
   );
 }
+
+/** Frames in each of `seconds` seconds, as the browser draws them, and how often the page itself drew its dots. */
+export function frameRates(
+  page: Page,
+  seconds: number,
+): Promise<{ readonly perSecond: readonly number[]; readonly dots: number }> {
+  return page.evaluate(
+    (count) =>
+      new Promise<{ perSecond: number[]; dots: number }>((resolve) => {
+        const { flow } = window as never as { flow: { frames: number } };
+        const [start, before] = [performance.now(), flow.frames];
+        const perSecond = Array.from({ length: count }, () => 0);
+        const next = (time: number): void => {
+          const second = Math.max(0, Math.floor((time - start) / 1000));
+          if (second >= count) {
+            resolve({ perSecond, dots: flow.frames - before });
+            return;
+          }
+          perSecond[second] = (perSecond[second] ?? 0) + 1;
+          requestAnimationFrame(next);
+        };
+        requestAnimationFrame(next);
+      }),
+    seconds,
+  );
+}

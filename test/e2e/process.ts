@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 export interface Result {
   readonly status: number;
@@ -83,4 +84,12 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`waited ${seconds} s in vain for ${what}`);
     await sleep(50);
   }
+}
+
+/** Seconds of a core that a process has taken so far, all its threads together (proc(5), stat: ticks of 10 ms). */
+export function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }

@@ -20,9 +20,29 @@ export function containerFacts(containers: Containers, networks: Networks): read
       names: Object.fromEntries(endpoints.map((endpoint) => [endpoint.networkId, dnsNames(endpoint)])),
       image: container.image,
       command: container.config.Cmd ?? [],
+      plain: isPlain(containers, container),
       wished: wishedPorts(container),
     };
   });
+}
+
+/** Nothing would be lost by a `docker run` of image, command and ports. */
+function isPlain(
+  { platform }: Containers,
+  { mounts, config, hostConfig, networks, imageId }: Container,
+): boolean {
+  const labels = Object.keys(config.Labels ?? {}).some((name) => name.startsWith('com.docker.compose.'));
+  const restart = hostConfig.RestartPolicy?.Name ?? '';
+  if (mounts.length > 0 || labels || Object.keys(networks).length > 1 || !['', 'no'].includes(restart))
+    return false;
+  try {
+    const image = platform.images.resolve(imageId).config;
+    const same = (a: unknown, b: unknown): boolean => JSON.stringify(a ?? []) === JSON.stringify(b ?? []);
+    return same(config.Env, image.Env) && same(config.Entrypoint, image.Entrypoint);
+  } catch {
+    // The image is gone.
+    return false;
+  }
 }
 
 function networkOf(containers: Containers, { hostConfig }: Container): ContainerFacts['network'] {

@@ -4,29 +4,19 @@ import { join } from 'node:path';
 import { parseListing } from '../../explain/foreign/listing.ts';
 import { Elements } from '../../explain/packet.ts';
 import type { Asked } from '../../explain/question.ts';
-import { routeTo } from '../../explain/route.ts';
 import {
   type ContainerFacts,
   hasAddress,
   type Lookup,
   type Situation,
   sandboxOwner,
-  type Uplink,
 } from '../../explain/situation.ts';
 import { isKnown, type Plan, planQuestion, type Reading, resolveAsker } from '../../explain/target.ts';
+import { uplinkOf } from '../../explain/uplink.ts';
 import type { OwnTable, Space, Where, World } from '../../explain/world.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import type { AskedPort } from '../../kernel/namespace-reader.ts';
-import {
-  bigIntToIp,
-  contains,
-  FAMILIES,
-  familyOf,
-  type Ip,
-  ipToBigInt,
-  parseIp,
-  prefixOf,
-} from '../../model/address.ts';
+import { type Ip, parseIp } from '../../model/address.ts';
 import type { NamespaceFacts } from '../../model/kernel-facts.ts';
 import { isPort, type Port } from '../../model/port.ts';
 import { type PlanFacts, plan } from '../../plan/plan.ts';
@@ -274,29 +264,4 @@ function heldPorts({ containers }: Reading, ports: readonly Port[]): ReadonlySet
         .map((port) => `${protocol} ${hostIp} ${port}`),
     ),
   );
-}
-
-/** RFC 5737, RFC 3849: where a packet to anywhere goes. */
-const ANYWHERE: readonly Ip[] = ['203.0.113.1' as Ip, '2001:db8:ffff::1' as Ip];
-
-function uplinkOf(facts: NamespaceFacts): Uplink | undefined {
-  const [route] = ANYWHERE.map((address) => routeTo(facts, address)).filter(
-    (found) => found?.kind === 'unicast' && found.to === undefined,
-  );
-  const link = facts.links.find(({ index }) => index === route?.link);
-  if (link === undefined) return undefined;
-  const own = facts.addresses.filter(
-    ({ link: index, address }) => index === link.index && !address.startsWith('fe80:'),
-  );
-  const neighbours = FAMILIES.flatMap((family): Ip[] => {
-    const first = own.find(({ address }) => familyOf(address) === family);
-    if (first === undefined) return [];
-    const gateway = facts.routes.find(
-      (each) => each.family === family && each.to === undefined && each.link === link.index,
-    )?.gateway;
-    // Some router is a neighbour; else any other address of the subnet.
-    if (gateway !== undefined && contains(prefixOf(first), gateway)) return [gateway];
-    return [bigIntToIp(ipToBigInt(first.address) ^ 3n, first.address)];
-  });
-  return { device: link.name, addresses: own.map(({ address }) => address), neighbours };
 }

@@ -3,9 +3,10 @@ import { GATEWAY_NETWORK } from '../../model/network.ts';
 import { networkOfAddress, networksOf } from '../diagnosis.ts';
 import type { Obstacle } from '../hop.ts';
 import { portTaker } from '../port-taker.ts';
-import { type ContainerFacts, type Situation, sandboxOwner, type WishedPort } from '../situation.ts';
+import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Where } from '../world.ts';
+import { listenEverywhere, makeAnew, publish, republish } from './remake.ts';
 import { nearestName } from './sentence.ts';
 
 /** The command that mends it, for a shell on the host; null where no command can be known. */
@@ -192,77 +193,6 @@ function takenPort(situation: Situation, culprit: ContainerFacts | undefined): s
   return program === undefined || culprit === undefined
     ? null
     : `kill ${program.pid} && docker start ${culprit.name}`;
-}
-
-/** Where the command that made the container says on which address to listen. */
-function listenEverywhere(
-  situation: Situation,
-  { where, others }: Extract<Obstacle, { kind: 'nothing-listens' }>,
-): string | null {
-  const container =
-    where.kind === 'container' ? situation.containers.find(({ id }) => id === where.id) : undefined;
-  const [listener] = others;
-  if (container === undefined || listener === undefined) return null;
-  const { address } = listener;
-  const any = familyOf(address) === 'ipv4' ? '0.0.0.0' : '::';
-  const command = container.command.map((word) => word.replaceAll(address, any).replaceAll('localhost', any));
-  return command.join(' ') === container.command.join(' ')
-    ? null
-    : makeAnew(situation, { ...container, command }, []);
-}
-
-/** A published port is chosen when a container is made: it is made anew. */
-function publish(
-  situation: Situation,
-  container: ContainerFacts,
-  drop: WishedPort | undefined,
-): string | null {
-  const { asked } = situation;
-  const port = drop?.containerPort ?? asked.port;
-  if (port === undefined) return null;
-  const protocol = asked.protocol === 'tcp' ? '' : `/${asked.protocol}`;
-  const wished = container.wished.filter((each) => each !== drop);
-  return makeAnew(situation, { ...container, wished }, [`${drop?.hostPort || port}:${port}${protocol}`]);
-}
-
-/** @param more ports to publish beside those it has */
-function makeAnew(situation: Situation, container: ContainerFacts, more: readonly string[]): string {
-  const ports = container.wished.map(({ hostIp, hostPort, containerPort, protocol }) => {
-    const address = hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
-    return `${address}${hostPort && `${hostPort}:`}${containerPort}/${protocol}`;
-  });
-  const network = networksOf(situation, container)[0]?.name ?? 'bridge';
-  const options = [
-    `--name ${container.name}`,
-    ...(network === 'bridge' ? [] : [`--network ${network}`]),
-    ...[...ports, ...more].map((each) => `-p ${each}`),
-  ];
-  const command = container.command.map(quoted).join(' ');
-  return `docker rm -f ${container.name} && docker run -d ${options.join(' ')} ${container.image} ${command}`.trim();
-}
-
-const quoted = (word: string): string =>
-  /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-
-function republish(
-  situation: Situation,
-  { attempt }: Verdict,
-  to: ContainerFacts | undefined,
-): string | null {
-  const port = attempt?.port;
-  const container =
-    to ??
-    situation.containers.find(({ endpoints }) =>
-      endpoints.some(({ published }) =>
-        published.some(
-          ({ hostPorts }) => port !== undefined && hostPorts.first <= port && port <= hostPorts.last,
-        ),
-      ),
-    );
-  const wish = container?.wished.find(
-    (each) => each.hostPort === String(port) || each.containerPort === situation.asked.port,
-  );
-  return container === undefined || wish === undefined ? null : publish(situation, container, wish);
 }
 
 function mendRoute(
