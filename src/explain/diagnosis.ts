@@ -130,6 +130,7 @@ function causeOfNoRoute(
 
 /** It went to the uplink although it is for a container here. */
 function causeOfLeaving(situation: Situation, { to }: Plan, address: Ip): Cause {
+  if (to.kind === 'remote') return 'no-common-network';
   if (to.kind !== 'container') return 'no-route';
   const network = networkOfAddress(situation, sandboxOwner(situation, to.container), address);
   if (network?.driver === 'macvlan') return 'macvlan-host';

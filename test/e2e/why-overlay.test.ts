@@ -74,10 +74,15 @@ test('the verdict of every question is what a real connection does', async () =>
   const questions = chooseQuestions();
   assert.ok(questions.length >= 400, `${questions.length} questions`);
   const verdicts = new Map<Question, Verdict>();
+  const begin = performance.now();
   for (const group of Map.groupBy(questions, (_, i) => Math.floor(i / 4)).values()) {
     await Promise.all(group.map(async (question) => verdicts.set(question, await askModel(question))));
   }
+  const modelled = performance.now();
   const real = await askReal(questions);
+  console.log(
+    `model ${Math.round(modelled - begin)} ms, real ${Math.round(performance.now() - modelled)} ms`,
+  );
   const differing = questions.filter((question) => !agree(verdicts.get(question), real.get(question)));
   // A busy machine may have been late: what differs is asked again, alone.
   const again = await askReal(differing, PATIENCE * 2);
@@ -87,7 +92,7 @@ test('the verdict of every question is what a real connection does', async () =>
     wrong.length,
     0,
     `${wrong.length} of ${questions.length} differ, WHY_SEED=${SEED}:\n${wrong
-      .slice(0, 15)
+      .slice(0, 30)
       .map((question) => `${describe(question, verdicts.get(question))}\n    real: ${again.get(question)}`)
       .join('\n')}\n${describeTopology()}`,
   );
