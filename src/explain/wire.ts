@@ -50,7 +50,7 @@ function byVeth(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: F
 /** What another host's container sent comes out of the tunnel, which is a port of the network's bridge. */
 export function arriveByTunnel(trail: Trail, tunnel: LinkFacts, away: Ip, packet: Flying): Sent {
   const { host } = trail.world;
-  trail.add({ kind: 'tunnel', device: tunnel.name, host: away, to: 'this host' });
+  trail.add({ kind: 'tunnel', device: tunnel.name, host: away, to: undefined });
   const inwards = passUnderlay(trail, 'in', away);
   if (inwards !== undefined) return inwards;
   if (!tunnel.up) return trail.stop(host, { kind: 'link', link: tunnel.name, what: 'down' });

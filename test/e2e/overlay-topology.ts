@@ -32,8 +32,27 @@ export function overlayTopology(chance: Chance, hosts: number, count: number): O
     const near = networks.filter((each) => each.overlay || each.host === host);
     return randomContainer(chance, `c${i}`, host, near, 8000 + 20 * i);
   });
-  return { networks, containers };
+  return {
+    networks: [...networks, network(HIDDEN, 'overlay', false, 0)],
+    containers: [...containers, ...ALWAYS],
+  };
 }
+
+/** An overlay network that only the second host has a container on. */
+const HIDDEN = 'hidden';
+
+const always = (name: string, host: number, on: string): PlacedContainer => ({
+  name,
+  host,
+  mode: 'networks',
+  state: 'running',
+  networks: [on],
+  listeners: [{ protocol: 'tcp', port: 80, at: '::' }],
+  published: [],
+});
+
+/** Two that reach each other whatever the seed, and one that the first host knows nothing of. */
+const ALWAYS = [always('near', 0, 'o0'), always('far', 1, 'o0'), always('unknown', 1, HIDDEN)];
 
 function randomNetworks(chance: Chance, hosts: number): readonly PlacedNetwork[] {
   // One of each kind is always there, a third one by chance.

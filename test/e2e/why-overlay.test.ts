@@ -6,7 +6,7 @@ import type { Answer } from '../../src/explain/answer.ts';
 import { Cluster } from './cluster.ts';
 import { CHECKOUT, MACHINES } from './engine-under-test.ts';
 import type { Machine } from './machine.ts';
-import { HOST, HOST_SECOND, OUTSIDE } from './namespaces.ts';
+import { HOST, HOST_SECOND, NAME_SERVER, OUTSIDE } from './namespaces.ts';
 import { type OverlayTopology, overlayTopology, type PlacedContainer, SERVICES } from './overlay-topology.ts';
 import { must, run, until } from './process.ts';
 import { Chance } from './random-topology.ts';
@@ -19,8 +19,8 @@ import type { Listener } from './traffic.ts';
  */
 const SEED = Number(process.env.WHY_SEED ?? 6042);
 const HOSTS = 2;
-const CONTAINERS = 14;
-const QUESTIONS = 440;
+const CONTAINERS = 12;
+const QUESTIONS = 600;
 /** Milliseconds until a real connection counts as none; everything asked is on this machine, which may be busy. */
 const PATIENCE = 1500;
 /** Processes that ask at the same time. */
@@ -75,9 +75,13 @@ test('the verdict of every question is what a real connection does', async () =>
   assert.ok(questions.length >= 400, `${questions.length} questions`);
   const verdicts = new Map<Question, Verdict>();
   const begin = performance.now();
-  for (const group of Map.groupBy(questions, (_, i) => Math.floor(i / 4)).values()) {
-    await Promise.all(group.map(async (question) => verdicts.set(question, await askModel(question))));
-  }
+  const queue = [...questions];
+  const worker = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      verdicts.set(next, await askModel(next));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const modelled = performance.now();
   const real = await askReal(questions);
   console.log(
@@ -96,6 +100,67 @@ test('the verdict of every question is what a real connection does', async () =>
       .map((question) => `${describe(question, verdicts.get(question))}\n    real: ${again.get(question)}`)
       .join('\n')}\n${describeTopology()}`,
   );
+});
+
+const farAddress = (): string => running.get('far')?.overlayAddresses[0] ?? '';
+
+async function askFar(): Promise<string> {
+  const target = { protocol: 'tcp', address: farAddress(), port: 80 } as const;
+  const [answer = ''] = await machineOf(0).ask(running.get('near')?.pid ?? 0, [target]);
+  return answer;
+}
+
+test('a container on a network that has nobody on this host', async () => {
+  const byName = await why(machineOf(0), 'near', 'unknown:80');
+  assert.equal(byName.cause, 'name-unknown', byName.sentence);
+  const byAddress = await why(machineOf(0), 'near', `${running.get('unknown')?.overlayAddresses[0]}:80`);
+  assert.equal(byAddress.cause, 'no-common-network', byAddress.sentence);
+  const asking = await machineOf(0).api('GET', '/gangway/why?from=far&to=near:80&probe=0');
+  assert.equal(asking.status, 404);
+  assert.match(
+    asking.body,
+    /far is a container of the host 100\.64\.0\.2: ask there, or here by its address/,
+  );
+  console.log(byName.sentence, byAddress.sentence);
+});
+
+test('a rule of somebody else drops the packets of the tunnel: it is named, for either direction', async () => {
+  assert.match(await askFar(), /^far /);
+  for (const hook of ['output', 'input']) {
+    const hooked = `{ type filter hook ${hook} priority 0; policy accept; }`;
+    await must(
+      machineOf(0).inMachine([
+        'nft',
+        `add table inet fw; add chain inet fw c ${hooked}; add rule inet fw c udp dport 4789 drop`,
+      ]),
+    );
+    const answer = await why(machineOf(0), 'near', `${farAddress()}:80`);
+    const real = await askFar();
+    await must(machineOf(0).inMachine(['nft', 'delete', 'table', 'inet', 'fw']));
+    console.log(answer.sentence);
+    assert.equal(real, '-', hook);
+    assert.equal(answer.reachable, false);
+    assert.equal(answer.cause, 'foreign-rule', answer.sentence);
+    assert.match(`${answer.sentence} ${answer.steps.at(-1)?.rule}`, /inet fw.* c\b/);
+  }
+});
+
+test('the other host is cut off for longer than its lease', async () => {
+  await cluster.link(1, 'down');
+  const away = await until(
+    'the other host to be away',
+    async () => {
+      const answer = await why(machineOf(0), 'near', `${farAddress()}:80`);
+      return answer.cause === 'host-away' ? answer : undefined;
+    },
+    60,
+  );
+  assert.equal(await askFar(), '-');
+  assert.match(away.sentence, /100\.64\.0\.2/);
+  const byName = await why(machineOf(0), 'near', 'far:80');
+  assert.equal(byName.cause, 'host-away', byName.sentence);
+  console.log(away.sentence, byName.sentence);
+  await cluster.link(1, 'up');
 });
 
 function tally(questions: readonly Question[], verdicts: ReadonlyMap<Question, Verdict>): void {
@@ -158,6 +223,10 @@ async function build({ networks, containers }: OverlayTopology): Promise<void> {
     { protocol: 'udp', port: 9053, address: '0.0.0.0' },
   ];
   for (const machine of cluster.hosts) {
+    await machine.spawnHelper(
+      machine.inOutside([process.execPath, `${CHECKOUT}test/e2e/name-server.ts`, NAME_SERVER]),
+      'SERVING',
+    );
     await machine.serve(machine.namespaces.outside, 'outside', outside);
     await machine.serve(machine.namespaces.machine, 'host', own);
   }
@@ -269,7 +338,8 @@ function randomQuestion(): Question | undefined {
   const { host } = asking;
   const asker = chance.pick([asking.name, asking.name, asking.name, asking.name, 'host', 'outside']);
   const inside = asker === asking.name;
-  const listening = chance.pick(all);
+  const met = all.filter((each) => each.container.host !== host && meet(each.container, asking));
+  const listening = chance.pick(met.length > 0 && inside && chance.whether(0.4) ? met : all);
   const service =
     chance.whether(0.8) && listening.container.listeners.length > 0
       ? chance.pick(listening.container.listeners)
@@ -300,6 +370,10 @@ function randomQuestion(): Question | undefined {
     ? { host, asker, address: OUTSIDE, protocol: 'tcp', port: 7000 }
     : { host, asker, address: OUTSIDE, protocol: 'udp', port: 7053 };
 }
+
+/** On an overlay network of both. */
+const meet = (one: PlacedContainer, other: PlacedContainer): boolean =>
+  one.networks.some((name) => isOverlay(name) && other.networks.includes(name));
 
 function publishedQuestion(host: number, asker: string): Question {
   const address = chance.pick([HOST, HOST, HOST_SECOND, ...(asker === 'host' ? ['127.0.0.1'] : [])]);
