@@ -30,7 +30,8 @@ export function overlayTopology(chance: Chance, hosts: number, count: number): O
   const containers = Array.from({ length: count }, (_, i) => {
     const host = i % hosts;
     const near = networks.filter((each) => each.overlay || each.host === host);
-    return randomContainer(chance, `c${i}`, host, near, 8000 + 20 * i);
+    // No hexadecimal digits alone: they would be the beginning of somebody's id as well.
+    return randomContainer(chance, `m${i}`, host, near, 8000 + 20 * i);
   });
   return {
     networks: [...networks, network(HIDDEN, 'overlay', false, 0)],
