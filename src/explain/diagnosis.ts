@@ -1,6 +1,6 @@
-import { familyOf, type Ip, isLoopback } from '../model/address.ts';
+import { contains, FAMILIES, familyOf, type Ip, isLoopback } from '../model/address.ts';
 import type { Cause } from '../model/cause.ts';
-import { type AddressedNetwork, GATEWAY_NETWORK } from '../model/network.ts';
+import { type AddressedNetwork, GATEWAY_NETWORK, type Network } from '../model/network.ts';
 import type { Obstacle } from './hop.ts';
 import { type ContainerFacts, hasAddress, networkOf, type Situation, sandboxOwner } from './situation.ts';
 import type { Asker, Attempt, Plan } from './target.ts';
@@ -132,6 +132,7 @@ function causeOfNoRoute(
 /** It went to the uplink although it is for a container here. */
 function causeOfLeaving(situation: Situation, { to }: Plan, address: Ip): Cause {
   if (to.kind === 'remote') return 'no-common-network';
+  if (to.kind === 'address' && overlayOf(situation, to.address) !== undefined) return 'no-common-network';
   if (to.kind !== 'container') return 'no-route';
   const network = networkOfAddress(situation, sandboxOwner(situation, to.container), address);
   if (network?.driver === 'macvlan') return 'macvlan-host';
@@ -143,6 +144,17 @@ function causeOfLeaving(situation: Situation, { to }: Plan, address: Ip): Cause 
   if (network?.driver === 'overlay') return 'no-common-network';
   return 'no-route';
 }
+
+/** The overlay network that an address is of, also where nobody of it is on this host. */
+export const overlayOf = ({ networks }: Pick<Situation, 'networks'>, address: Ip): Network | undefined =>
+  networks.find(
+    (network) =>
+      network.driver === 'overlay' &&
+      FAMILIES.some((family) => {
+        const subnet = network[family]?.subnet;
+        return subnet !== undefined && contains(subnet, address);
+      }),
+  );
 
 /** Asked at the host, where the port is published, on addresses that were not asked. */
 function isPublishedElsewhere(

@@ -65,7 +65,8 @@ export type Hop =
     }
   | { readonly kind: 'wire'; readonly from: string; readonly to: string; readonly where: Where }
   | { readonly kind: 'bridge'; readonly bridge: string; readonly from: string; readonly to: string }
-  | { readonly kind: 'tunnel'; readonly device: string; readonly host: Ip; readonly to: string }
+  /** To another host's container, or, without `to`, from there to this host. */
+  | { readonly kind: 'tunnel'; readonly device: string; readonly host: Ip; readonly to: string | undefined }
   | { readonly kind: 'leave'; readonly device: string; readonly to: Ip }
   | {
       readonly kind: 'deliver';

@@ -11,8 +11,13 @@ export type Reading = Omit<Situation, 'world' | 'wanted'>;
 export type Asker =
   | { readonly kind: 'host' }
   | { readonly kind: 'container'; readonly container: ContainerFacts }
-  /** @property address absent: an example of a neighbour */
-  | { readonly kind: 'outside'; readonly internet: boolean; readonly address: Ip | undefined };
+  /** @property address absent: an example of a neighbour. @property name of a container of another host */
+  | {
+      readonly kind: 'outside';
+      readonly internet: boolean;
+      readonly address: Ip | undefined;
+      readonly name?: string | undefined;
+    };
 
 export type Target =
   | { readonly kind: 'host' }
@@ -61,12 +66,16 @@ function findCarrier(containers: readonly ContainerFacts[], name: string): Conta
   );
 }
 
+/** Containers of other hosts, which no name service may know any more: their host is away. */
+const remotesNamed = ({ remotes }: Pick<Reading, 'remotes'>, name: string) =>
+  [...remotes].filter(([, remote]) => remote.name === name);
+
 export const isKnown = (containers: readonly ContainerFacts[], name: string): boolean =>
   (findContainer(containers, name) ?? findCarrier(containers, name)) !== undefined;
 
 /** @throws EngineError NOT_FOUND when nobody on this host is FROM */
 export function resolveAsker(
-  reading: Pick<Reading, 'containers'>,
+  reading: Pick<Reading, 'containers' | 'remotes'>,
   from: Party,
   hosts: ReadonlySet<Ip>,
 ): Asker {
@@ -80,11 +89,19 @@ export function resolveAsker(
       const holder = holderOf(reading, from.address);
       if (holder !== undefined) return { kind: 'container', container: holder };
       if (hosts.has(from.address)) return { kind: 'host' };
-      return { kind: 'outside', internet: false, address: from.address };
+      const { address } = from;
+      return { kind: 'outside', internet: false, address, name: reading.remotes.get(address)?.name };
     }
     case 'name': {
       const { containers } = reading;
       const container = findContainer(containers, from.name) ?? findCarrier(containers, from.name);
+      const remote = remotesNamed(reading, from.name)[0];
+      if (container === undefined && remote !== undefined) {
+        const [address, { host }] = remote;
+        throw notFound(
+          `${from.name} is a container of the host ${host}: ask there, or here by its address, ${address}`,
+        );
+      }
       if (container === undefined) {
         throw notFound(
           `${errors.noSuchContainer(from.name).message}, and nobody on this host has that name: docker ps -a lists who can ask; host, outside and internet can as well`,
@@ -148,7 +165,11 @@ function resolveName(reading: Reading, from: Asker, name: string, hosts: Readonl
     return { to: holder(reading, first, hosts), nameMissing: false, addresses: lookup.addresses };
   }
   const container = known ?? findCarrier(containers, name);
-  if (container === undefined) return { to: { kind: 'nobody', name }, nameMissing: true, addresses: [] };
+  if (container === undefined) {
+    const [remote] = remotesNamed(reading, name);
+    if (remote === undefined) return { to: { kind: 'nobody', name }, nameMissing: true, addresses: [] };
+    return { to: { kind: 'remote', ...remote[1] }, nameMissing: true };
+  }
   // An id says which container is meant, and is no name to look up.
   const byName = container.name === name || !container.id.startsWith(name);
   return { to: { kind: 'container', container }, nameMissing: asks && byName };
@@ -168,9 +189,22 @@ function attemptsOf(reading: Reading, from: Asker, to: Target): readonly Attempt
     case 'container':
       return attemptsToContainer(reading, from, to.container);
     case 'remote':
+      return at(remoteAddresses(reading, from, to.name));
     case 'nobody':
       return [];
   }
+}
+
+/** On networks of the asker's first. */
+function remoteAddresses(reading: Reading, from: Asker, name: string): readonly Ip[] {
+  const own = new Set(
+    from.kind === 'container'
+      ? sandboxOwner(reading, from.container)?.endpoints.map(({ networkId }) => networkId)
+      : [],
+  );
+  return remotesNamed(reading, name)
+    .toSorted(([, a], [, b]) => Number(own.has(b.networkId)) - Number(own.has(a.networkId)))
+    .map(([address]) => address);
 }
 
 /** Those that the asker would use: its gateways before the host's own. */

@@ -84,6 +84,9 @@ function questionOf(
   const protocol = asked.port === undefined ? (v6 ? 'ipv6-icmp' : 'icmp') : asked.protocol;
   const to = { address: attempt.address, port: attempt.port };
   if (from.kind === 'outside') {
+    const elsewhere = from.address === undefined ? undefined : tunnelFrom(world, from.address);
+    if (elsewhere !== undefined)
+      return { from: { kind: 'elsewhere', space: OUTSIDE, ...elsewhere }, to, protocol };
     const address =
       from.address ?? uplink?.neighbours.find((each) => familyOf(each) === familyOf(attempt.address));
     if (uplink === undefined || address === undefined || familyOf(address) !== familyOf(attempt.address))
@@ -100,6 +103,20 @@ function questionOf(
       ? world.host
       : world.sandboxes.find(({ where }) => where.kind === 'container' && where.id === owner.id);
   return space && { from: { kind: 'inside', space }, to, protocol };
+}
+
+/** The tunnel by which a container of another host comes in. */
+function tunnelFrom(
+  { tunnels, host }: World,
+  address: Ip,
+): { readonly address: Ip; readonly device: string; readonly host: Ip } | undefined {
+  for (const { link, remotes } of tunnels) {
+    const device = host.facts.links.find(({ index }) => index === link);
+    const remote = remotes.find((each) => each.address === address);
+    if (device !== undefined && remote !== undefined)
+      return { address, device: device.name, host: remote.host };
+  }
+  return undefined;
 }
 
 /** By which of the host's devices one outside comes in: the one that leads to him. */

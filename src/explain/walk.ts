@@ -8,7 +8,7 @@ import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
 import { isLocal, linkNamed, linkOf, routeTo, sourceFor } from './route.ts';
 import { type Outcome, Trail } from './trail.ts';
-import { macvlanWith, type Sent, transmit } from './wire.ts';
+import { arriveByTunnel, macvlanWith, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
 
 /** Who asks whom. */
@@ -16,7 +16,15 @@ export interface Question {
   readonly from:
     | { readonly kind: 'inside'; readonly space: Space }
     /** Comes in by a device of the host. */
-    | { readonly kind: 'outside'; readonly space: Space; readonly address: Ip; readonly device: string };
+    | { readonly kind: 'outside'; readonly space: Space; readonly address: Ip; readonly device: string }
+    /** A container of another host: comes in by the tunnel. */
+    | {
+        readonly kind: 'elsewhere';
+        readonly space: Space;
+        readonly address: Ip;
+        readonly device: string;
+        readonly host: Ip;
+      };
   readonly to: End;
   readonly protocol: PacketProtocol;
 }
@@ -73,6 +81,7 @@ class Walker {
     const { host } = this.#trail.world;
     const link = linkNamed(host.facts, device);
     if (link === undefined) return this.#trail.stop(host, { kind: 'link', link: device, what: 'missing' });
+    if (from.kind === 'elsewhere') return this.#go(arriveByTunnel(this.#trail, link, from.host, flying));
     const direct = macvlanWith(this.#trail.world, link.index, to.address);
     if (direct !== undefined) return this.#receive(direct.space, direct.link, flying);
     return this.#receive(host, link, flying);
@@ -135,7 +144,10 @@ class Walker {
 
   #go(sent: Sent): Outcome {
     if (sent.kind === 'arrives') return this.#receive(sent.space, sent.link, sent.packet);
-    return sent.kind === 'leaves' ? this.#left(sent.link, sent.packet) : sent;
+    if (sent.kind === 'leaves') return this.#left(sent.link, sent.packet);
+    if (sent.kind !== 'tunnelled') return sent;
+    if (this.#trail.back) return this.#home(this.#question.from.space, sent.packet);
+    return { kind: 'left', device: sent.link.name, to: sent.packet.daddr };
   }
 
   /** Onto the network of an interface of the host. */

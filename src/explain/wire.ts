@@ -4,12 +4,14 @@ import type { Flying } from './hook.ts';
 import { isLocal, linkOf } from './route.ts';
 import { neighbourOn, segmentGap } from './segment.ts';
 import type { Outcome, Trail } from './trail.ts';
+import { passUnderlay } from './underlay.ts';
 import type { Space, Where, World } from './world.ts';
 
 /** Where a packet is after a device has sent it: in another namespace, on the network of an interface, or stopped. */
 export type Sent =
   | { readonly kind: 'arrives'; readonly space: Space; readonly link: LinkFacts; readonly packet: Flying }
   | { readonly kind: 'leaves'; readonly link: LinkFacts; readonly packet: Flying }
+  | { readonly kind: 'tunnelled'; readonly link: LinkFacts; readonly packet: Flying }
   | Outcome;
 
 /** Out by a device, to the neighbour that has the address `next`. */
@@ -43,6 +45,22 @@ function byVeth(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: F
   const input = trail.pass(host, 'input', { ...framed, oifname: bridge.name }, undefined, true);
   if (input.stop !== undefined) return trail.stopByRule(host, input.stop, framed);
   return { kind: 'arrives', space: host, link: bridge, packet };
+}
+
+/** What another host's container sent comes out of the tunnel, which is a port of the network's bridge. */
+export function arriveByTunnel(trail: Trail, tunnel: LinkFacts, away: Ip, packet: Flying): Sent {
+  const { host } = trail.world;
+  trail.add({ kind: 'tunnel', device: tunnel.name, host: away, to: undefined });
+  const inwards = passUnderlay(trail, 'in', away);
+  if (inwards !== undefined) return inwards;
+  if (!tunnel.up) return trail.stop(host, { kind: 'link', link: tunnel.name, what: 'down' });
+  const bridge = linkOf(host.facts, tunnel.master);
+  if (bridge === undefined) return trail.stop(host, { kind: 'link', link: tunnel.name, what: 'no-port' });
+  if (!bridge.up) return trail.stop(host, { kind: 'link', link: bridge.name, what: 'down' });
+  const framed = { ...packet, iifname: tunnel.name, oifname: '' };
+  const guard = trail.pass(host, 'prerouting', framed, undefined, true);
+  if (guard.stop !== undefined) return trail.stopByRule(host, guard.stop, framed);
+  return handOn(trail, bridge, tunnel, tunnel, packet.daddr, packet);
 }
 
 /** IPv4 is asked for at every device (arp(7), arp_ignore=0), IPv6 at its own alone. */
@@ -82,8 +100,12 @@ function handOn(
   if (found.kind === 'remote') {
     const { host: away, name, alive } = found.remote;
     trail.add({ kind: 'tunnel', device: found.port.name, host: away, to: name });
+    const outwards = passUnderlay(trail, 'out', away);
+    if (outwards !== undefined) return outwards;
     if (!alive) return trail.stop(host, { kind: 'host-away', host: away });
-    return { kind: 'left', device: found.port.name, to: packet.daddr };
+    // The answer has to come in again; one that is an answer itself has nothing behind it.
+    const inwards = trail.back ? undefined : passUnderlay(trail, 'in', away);
+    return inwards ?? { kind: 'tunnelled', link: found.port, packet };
   }
   const { space, link } = found;
   if (!found.port.up) return trail.stop(host, { kind: 'link', link: found.port.name, what: 'down' });

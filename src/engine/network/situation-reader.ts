@@ -59,7 +59,8 @@ export class SituationReader {
     // A name server outside may need a while; what the kernel has is read after it, in one go.
     const early = kernel.namespace();
     const hosts = new Set(early.addresses.map(({ address }) => address));
-    const asker = resolveAsker({ containers }, asked.from, hosts);
+    const remotes = this.#remotes();
+    const asker = resolveAsker({ containers, remotes }, asked.from, hosts);
     const from = asker.kind === 'container' ? sandboxOwner({ containers }, asker.container) : undefined;
     const name = asked.to.kind === 'name' ? asked.to.name : undefined;
     const known = name !== undefined && isKnown(containers, name);
@@ -71,7 +72,7 @@ export class SituationReader {
       networks: registry.list(),
       lookup,
       uplink: uplinkOf(facts),
-      remotes: this.#remotes(),
+      remotes,
     };
     const planned = planQuestion(reading, hosts);
     return { ...reading, world: this.#world(reading, planned, facts), wanted: this.#wanted() };

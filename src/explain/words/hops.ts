@@ -110,7 +110,7 @@ export function hopWords(hop: Hop): WayStep {
         to: hop.to,
       });
     case 'tunnel':
-      return step('tunnel', `by ${hop.device} to the host ${hop.host}, where ${hop.to} is`, {
+      return step('tunnel', tunnelWords(hop), {
         from: hop.device,
         to: hop.host,
       });
@@ -192,3 +192,8 @@ export function obstacleWords(obstacle: Obstacle): string {
 export function gapWords({ sender, narrow }: MtuGap): string {
   return `${sender.name} of ${whose(sender.where)} sends packets of up to ${sender.mtu} bytes, ${narrow.name} of ${whose(narrow.where)} takes ${narrow.mtu}`;
 }
+
+const tunnelWords = ({ device, host, to }: Extract<Hop, { kind: 'tunnel' }>): string =>
+  to === undefined
+    ? `out of ${device}, from the host ${host}`
+    : `by ${device} to the host ${host}, where ${to} is`;

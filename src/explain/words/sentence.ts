@@ -1,9 +1,9 @@
 import { formatSocketAddress } from '../../model/address.ts';
 import type { AddressedNetwork } from '../../model/network.ts';
-import { networksOf } from '../diagnosis.ts';
+import { networksOf, overlayOf } from '../diagnosis.ts';
 import type { Hop } from '../hop.ts';
 import { portTaker } from '../port-taker.ts';
-import type { ContainerFacts, Situation } from '../situation.ts';
+import { type ContainerFacts, networkOf, type Situation } from '../situation.ts';
 import type { Asker, Target } from '../target.ts';
 import type { Verdict } from '../verdict.ts';
 import { end, gapWords, listenerWords, obstacleWords, ruleWords, whose } from './hops.ts';
@@ -47,7 +47,7 @@ function yes(situation: Situation, { plan, attempt, way, cause }: Verdict): stri
 export function askerName(from: Asker): string {
   if (from.kind === 'container') return from.container.name;
   if (from.kind === 'host') return 'the host';
-  return from.internet ? 'the internet' : (from.address ?? 'a host outside');
+  return from.internet ? 'the internet' : (from.name ?? from.address ?? 'a host outside');
 }
 
 export function targetName(to: Target): string {
@@ -75,15 +75,20 @@ function common(situation: Situation, from: Asker, to: Target): AddressedNetwork
 
 /** `web is on lamp and back`. */
 export function isOn(situation: Situation, party: Asker | Target): string {
-  const name = 'container' in party ? party.container.name : targetName(party as Target);
   if (party.kind === 'remote') {
-    const network = situation.networks.find(({ id }) => id === party.networkId);
-    return `${name} is on ${network?.name ?? 'another network'}`;
+    const network = networkOf(situation, party.networkId)?.name ?? 'a network';
+    return `${party.name} is on ${network} at the host ${party.host}`;
   }
+  const overlay = party.kind === 'address' ? overlayOf(situation, party.address) : undefined;
+  if (overlay !== undefined) return `${nameOf(party)} is on ${overlay.name}`;
+  const name = 'container' in party ? party.container.name : nameOf(party);
   if (!('container' in party)) return name;
   const names = networksOf(situation, party.container).map((network) => network.name);
   return `${name} is on ${names.length === 0 ? 'no network' : list(names)}`;
 }
+
+const nameOf = (party: Asker | Target): string =>
+  party.kind === 'outside' && 'address' in party ? askerName(party) : targetName(party as Target);
 
 const list = (names: readonly string[]): string =>
   names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
