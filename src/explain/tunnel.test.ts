@@ -8,7 +8,7 @@ import { type Way, walk } from './walk.ts';
 import { hopWords } from './words/hops.ts';
 import type { World } from './world.ts';
 
-/** Where the differential test over two hosts (test/e2e/why-overlay-random.test.ts) found the model to differ from the kernel. */
+/** Where the differential test over two hosts (test/hosts/why-overlay-random.test.ts) found the model to differ from the kernel. */
 
 const lamp = network({ name: 'lamp', subnet: '10.1.0.0', bridge: 'ov-lamp' });
 const web = {

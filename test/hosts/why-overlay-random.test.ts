@@ -3,14 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
-import { Cluster } from './cluster.ts';
-import { CHECKOUT, MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { HOST, HOST_SECOND, NAME_SERVER, OUTSIDE } from './namespaces.ts';
-import { type OverlayTopology, overlayTopology, type PlacedContainer, SERVICES } from './overlay-topology.ts';
-import { must, run, until } from './process.ts';
-import { Chance } from './random-topology.ts';
-import type { Listener } from './traffic.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { HOST, HOST_SECOND, NAME_SERVER, OUTSIDE } from '../e2e/namespaces.ts';
+import {
+  type OverlayTopology,
+  overlayTopology,
+  type PlacedContainer,
+  SERVICES,
+} from '../e2e/overlay-topology.ts';
+import { must, run, until } from '../e2e/process.ts';
+import { Chance } from '../e2e/random-topology.ts';
+import type { Listener } from '../e2e/traffic.ts';
 
 /**
  * The model's verdict beside what a real connection does, over overlay networks of two hosts. What leaves by the tunnel

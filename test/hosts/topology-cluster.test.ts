@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Topology, TopologyCounters } from '../../src/model/topology.ts';
-import { Cluster } from './cluster.ts';
-import { CHECKOUT, MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { until } from '../e2e/process.ts';
 
 /** The topology of two hosts: each sees the other's containers at its overlay network, and the tunnel between. */
 const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));

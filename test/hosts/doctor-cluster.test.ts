@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DoctorReport, Finding } from '../../src/model/finding.ts';
-import { Cluster } from './cluster.ts';
-import { CHECKOUT, MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { NAME_SERVER } from './namespaces.ts';
-import { must, until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { NAME_SERVER } from '../e2e/namespaces.ts';
+import { must, until } from '../e2e/process.ts';
 
 const directory = mkdtempSync(join(MACHINES, 'gangway-doctor-'));
 let cluster: Cluster;

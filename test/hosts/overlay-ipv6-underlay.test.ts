@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Cluster } from './cluster.ts';
-import { MACHINES } from './engine-under-test.ts';
-import { until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { MACHINES } from '../e2e/engine-under-test.ts';
+import { until } from '../e2e/process.ts';
 
 test('hosts and etcd that have IPv6 only among them: containers reach each other, the MTU leaves room', async () => {
   const directory = mkdtempSync(join(MACHINES, 'gangway-cluster6-'));

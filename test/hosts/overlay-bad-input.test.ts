@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeCertificates } from '../cluster/certificates.ts';
-import { CACHE, CHECKOUT, daemonCommand } from './engine-under-test.ts';
-import { Machine } from './machine.ts';
-import { must, until } from './process.ts';
+import { CACHE, CHECKOUT, daemonCommand } from '../e2e/engine-under-test.ts';
+import { Machine } from '../e2e/machine.ts';
+import { must, until } from '../e2e/process.ts';
 
 let alone: Machine;
 before(async () => {

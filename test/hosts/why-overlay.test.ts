@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
-import { Cluster } from './cluster.ts';
-import { MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { until } from '../e2e/process.ts';
 
 const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;

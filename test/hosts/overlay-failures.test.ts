@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Cluster } from './cluster.ts';
-import { Conversation, type Counts } from './conversation.ts';
-import { CHECKOUT, MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { must, sleep, until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { Conversation, type Counts } from '../e2e/conversation.ts';
+import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { must, sleep, until } from '../e2e/process.ts';
 
 /** A host's lease, and what its end takes to be seen. */
 const LEASE_SECONDS = 15;

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Cluster } from './cluster.ts';
-import { CACHE, CHECKOUT, MACHINES } from './engine-under-test.ts';
-import type { Machine } from './machine.ts';
-import { HOST, OUTSIDE } from './namespaces.ts';
-import { must, until } from './process.ts';
+import { Cluster } from '../e2e/cluster.ts';
+import { CACHE, CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import type { Machine } from '../e2e/machine.ts';
+import { HOST, OUTSIDE } from '../e2e/namespaces.ts';
+import { must, until } from '../e2e/process.ts';
 
 const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
