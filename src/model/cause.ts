@@ -45,8 +45,6 @@ export const CAUSES = [
   'conntrack-full',
   /** A host of the cluster that is away, or whose tunnel (UDP 4789) does not pass. */
   'host-away',
-  /** A container sends with an address or MAC that is another's. */
-  'source-forged',
   /** The answer comes from another address than the one that was asked. */
   'answer-from-elsewhere',
   /** br_netfilter translates answers to ::1 too early. */

@@ -42,6 +42,20 @@ test('what is as wanted is left alone, however it is listed', () => {
   assert.deepEqual(diff(all, listed), []);
   // The kernel lists the text in its own spelling.
   assert.deepEqual(diff([ruleset], [{ ...ruleset, text: 'table ip x {}' }]), []);
+  const rules = { ...ruleset, text: 'chain a {\n  drop comment "one"\n drop comment "one"\n}\nchain b {\n}' };
+  const changes = (text: string) => diff([rules], [{ ...rules, text }]).map(({ op }) => op);
+  assert.deepEqual(
+    changes(
+      'chain b { }\nchain a { counter packets 1 bytes 2 drop comment "one" drop comment "one" accept }',
+    ),
+    [],
+  );
+  assert.deepEqual(changes('chain a { drop comment "one" }'), ['replace'], 'one is missing');
+  assert.deepEqual(
+    changes('chain a { }\nchain b { drop comment "one" drop comment "one" }'),
+    ['replace'],
+    'elsewhere',
+  );
 });
 
 test('things are made after what they stand on, and go before it', () => {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { ruleCounts } from './nft-text.ts';
 import { type Change, type Resource, resourceKey } from './resource.ts';
 
 /** Making goes down this list, taking away goes up: namespaces before the links in them, elements after what they name. */
@@ -17,16 +18,28 @@ const ORDER = [
 
 const rank = (resource: Resource): number => ORDER.indexOf(resource.kind);
 
-/** The ruleset is compared by its version alone: the kernel's listing of the text is spelled in its own way. */
+/**
+ * The kernel's listing of a ruleset is spelled in its own way: it is the same while it has the version, and in each chain
+ * every rule. One more, of somebody else, is not taken out.
+ */
 function same(wanted: Resource, observed: Resource): boolean {
   // Without an MTU of its own it has the parent's, whatever that is.
   if (wanted.kind === 'macvlan' && observed.kind === 'macvlan' && wanted.mtu === undefined) {
     const { mtu: _parents, ...rest } = observed;
     return isDeepStrictEqual(comparable(wanted), comparable(rest));
   }
-  if (wanted.kind === 'ruleset') return observed.kind === 'ruleset' && wanted.version === observed.version;
+  if (wanted.kind === 'ruleset') {
+    return (
+      observed.kind === 'ruleset' &&
+      wanted.version === observed.version &&
+      hasRules(ruleCounts(observed.text), ruleCounts(wanted.text))
+    );
+  }
   return isDeepStrictEqual(comparable(wanted), comparable(observed));
 }
+
+const hasRules = (there: ReadonlyMap<string, number>, wanted: ReadonlyMap<string, number>): boolean =>
+  [...wanted].every(([rule, count]) => (there.get(rule) ?? 0) >= count);
 
 /** Addresses in any order; settings of a link are written with it and not looked at again. */
 function comparable(resource: Resource): Resource {

@@ -73,6 +73,18 @@ test('a deleted table, a deleted element', async () => {
   await heals(['nft', 'delete element ip gangway pub_any { tcp . 8080 }']);
 });
 
+test('a flushed chain, where nothing that worked stops working', async () => {
+  const rules = async (chain: string): Promise<number> =>
+    (await machine.host(['sh', '-c', `nft list chain ${chain}`])).stdout.match(/comment "/g)?.length ?? 0;
+  for (const chain of ['ip gangway forward', 'ip6 gangway direct', 'bridge gangway spoof_guard']) {
+    const before = await rules(chain);
+    assert.ok(before > 0, chain);
+    await machine.host(['sh', '-c', `nft flush chain ${chain}`]);
+    await until(`the rules of ${chain}`, async () => ((await rules(chain)) === before ? true : undefined), 3);
+  }
+  assert.ok(await works());
+});
+
 test('a deleted bridge', async () => heals(['ip', 'link', 'delete', await bridge()]));
 test('a bridge that was set down', async () => heals(['ip', 'link', 'set', await bridge(), 'down']));
 test('a deleted veth', async () => heals(['ip', 'link', 'delete', await port()]));

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { FirewallRule } from '../../kernel/firewall-rules.ts';
 import { type Ip, parseIfName, parseInterfaceAddress, parsePrefix } from '../../model/address.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { BridgeNetwork, Endpoint } from '../../model/network.ts';
+import { TABLE_NAME } from '../../plan/nft-text.ts';
 import { ALL_TABLES } from '../../plan/plan.ts';
+import { ruleset } from '../../plan/ruleset.ts';
+import { SPOOF_GUARD } from '../../plan/spoof-guard.ts';
 import { checkAddresses } from './address-check.ts';
+import { checkFirewall } from './firewall-check.ts';
 import type { HostLook } from './host-facts.ts';
 import { checkKernel } from './kernel-check.ts';
 import { checkNames } from './name-check.ts';
@@ -64,6 +69,35 @@ test('a feature is missing where the kernel says so, not where it does not say',
   assert.deepEqual(without(false, true), ['feature-missing error vxlan']);
   assert.deepEqual(without(false, false), []);
   assert.deepEqual(without(undefined, true), []);
+});
+
+test('a rule of the engine that is missing, and one that is not its own', () => {
+  const rules: readonly FirewallRule[] = [ruleset('ip'), ruleset('ip6'), SPOOF_GUARD].flatMap(
+    ({ family, chains }) =>
+      chains.flatMap((chain) =>
+        chain.rules.map(({ id }, handle) => ({
+          ...{ family, table: TABLE_NAME, chain: chain.name, handle, hook: undefined },
+          text: `drop comment "${id}"`,
+        })),
+      ),
+  );
+  const found = (some: readonly FirewallRule[]) =>
+    checkFirewall({ ...look, rules: some }).flatMap(({ kind, severity, evidence }) => [
+      `${kind} ${severity}`,
+      ...evidence,
+    ]);
+  assert.deepEqual(found(rules), []);
+  const last = rules.findLastIndex(({ family, text }) => family === 'ip' && text.includes('"isolation"'));
+  assert.deepEqual(found(rules.toSpliced(last, 1)), [
+    'own-table error',
+    'chain forward: the rule isolation is missing',
+  ]);
+  const [first] = rules;
+  assert.ok(first);
+  assert.deepEqual(found([...rules, { ...first, chain: 'forward', text: 'tcp dport 80 drop' }]), [
+    'own-table warning',
+    'added in chain forward: tcp dport 80 drop',
+  ]);
 });
 
 test('a clock that was never set', () => {
