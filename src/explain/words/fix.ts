@@ -153,7 +153,7 @@ function leaveFor(situation: Situation, from: ContainerFacts, to: ContainerFacts
 function noNetwork(container: ContainerFacts | undefined): string | null {
   if (container === undefined) return null;
   // What was made without a network is never connected to one.
-  if (container.network.kind === 'none') return makeAnew(container, []);
+  if (container.network.kind === 'none') return makeAnew({ ...container, networkOptions: [] }, []);
   return `docker network connect bridge ${container.name}`;
 }
 
