@@ -191,6 +191,7 @@ test('the page and what it loads carry a policy that lets in nothing foreign', a
     );
     assert.equal(headers['x-content-type-options'], 'nosniff');
   }
+  assert.match((await ask('/favicon.ico', { cookie })).body, /<svg/);
   const { body, headers } = await ask('/web/layout.ts', { cookie });
   assert.match(String(headers['content-type']), /^text\/javascript/);
   assert.doesNotMatch(body, /interface |: Model/, 'without its types');

@@ -89,6 +89,11 @@ function pageRoutes(app: FastifyInstance, assets: ReadonlyMap<string, Asset>): v
     const page = send('index.html');
     return reply.type(page?.type ?? 'text/plain').send(page?.body ?? 'web/index.html is missing\n');
   });
+  // A browser asks for it by itself, when the link was opened and the page that names its icon is not there yet.
+  app.get('/favicon.ico', async (_request, reply) => {
+    const icon = send('icon.svg');
+    return icon === undefined ? reply.callNotFound() : reply.type(icon.type).send(icon.body);
+  });
   app.get<{ Params: { name: string } }>('/web/:name', async (request, reply) => {
     const asset = send(request.params.name);
     if (asset === undefined) return reply.callNotFound();

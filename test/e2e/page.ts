@@ -63,7 +63,7 @@ export async function openTab(browser: Browser): Promise<{ readonly page: Page; 
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
+    if (message.type() === 'error') errors.push(`${message.text()} ${message.location().url ?? ''}`.trim());
   });
   await page.setViewport({ width: 1440, height: 900 });
   return { page, errors };
