@@ -1,5 +1,6 @@
 import type { Family } from '../model/address.ts';
 import type { Tuple } from '../model/tuple.ts';
+import { listenWithTable } from './listening-table.ts';
 import { Nftables } from './nftables.ts';
 import { tupleOf } from './packet-headers.ts';
 import { PacketLog } from './packet-log.ts';
@@ -99,19 +100,7 @@ export class BridgedPackets {
 
   /** @throws KernelError before Linux 5.12, or without nfnetlink_log */
   constructor() {
-    try {
-      this.#log = new PacketLog(GROUP);
-    } catch (error) {
-      this.#nft.close();
-      throw error;
-    }
-    try {
-      this.#nft.run(TABLE_TEXT);
-    } catch (error) {
-      this.#log.close();
-      this.#nft.close();
-      throw error;
-    }
+    this.#log = listenWithTable(this.#nft, () => new PacketLog(GROUP), TABLE_TEXT);
   }
 
   read(messages: number): {

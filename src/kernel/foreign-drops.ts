@@ -1,5 +1,6 @@
 import type { Tuple } from '../model/tuple.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
+import { listenWithTable } from './listening-table.ts';
 import { type TraceEvent, TraceListener } from './nft-trace.ts';
 import { Nftables } from './nftables.ts';
 import { RuleListings } from './rule-listings.ts';
@@ -41,19 +42,7 @@ export class ForeignDrops {
 
   /** @throws KernelError before Linux 5.12 */
   constructor() {
-    try {
-      this.#trace = new TraceListener();
-    } catch (error) {
-      this.#nft.close();
-      throw error;
-    }
-    try {
-      this.#nft.run(TABLE_TEXT);
-    } catch (error) {
-      this.#trace.close();
-      this.#nft.close();
-      throw error;
-    }
+    this.#trace = listenWithTable(this.#nft, () => new TraceListener(), TABLE_TEXT);
   }
 
   /** What was dropped since the last call. @param datagrams at most as many are read */

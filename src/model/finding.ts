@@ -55,6 +55,18 @@ export interface Finding {
   readonly fix: readonly string[];
 }
 
+/** Makes the findings of one area. */
+export const findingsOf =
+  (area: Area) =>
+  (
+    kind: FindingKind,
+    severity: Finding['severity'],
+    subject: string,
+    sentence: string,
+    evidence: readonly string[],
+    fix: readonly string[],
+  ): Finding => ({ kind, area, severity, subject, sentence, evidence, fix });
+
 /** `GET /gangway/doctor` */
 export interface DoctorReport {
   readonly findings: readonly Finding[];

@@ -9,7 +9,7 @@ import {
   parseIp,
   prefixOf,
 } from '../../model/address.ts';
-import type { Finding } from '../../model/finding.ts';
+import { type Finding, findingsOf } from '../../model/finding.ts';
 import { type AddressedNetwork, familiesOf, GATEWAY_NETWORK, isAddressed } from '../../model/network.ts';
 import { chooseSubnet, edgeAddresses } from '../../plan/subnet-pool.ts';
 import type { HostLook } from './host-facts.ts';
@@ -23,14 +23,7 @@ type Look = Pick<
 const BRIDGE_PORTS = 1023;
 const NEARLY = 0.9;
 
-const about = (
-  kind: Finding['kind'],
-  severity: Finding['severity'],
-  subject: string,
-  sentence: string,
-  evidence: readonly string[],
-  fix: readonly string[],
-): Finding => ({ kind, area: 'addresses', severity, subject, sentence, evidence, fix });
+const about = findingsOf('addresses');
 
 /** Networks whose addresses are somebody else's too, whose packets are too large, or that are full. */
 export function checkAddresses(look: Look): readonly Finding[] {

@@ -1,6 +1,6 @@
 import type { Firewall } from '../../kernel/firewall-rules.ts';
 import { familyOf, type Ip, isLoopback } from '../../model/address.ts';
-import type { Finding, FindingKind } from '../../model/finding.ts';
+import { type Finding, findingsOf } from '../../model/finding.ts';
 import type { ClusterNode } from '../../model/overlay.ts';
 import type { ClusterFacts, HostLook, Passed } from './cluster-facts.ts';
 
@@ -11,16 +11,7 @@ const APART_MS = 5000;
 
 const called = ({ name, address }: ClusterNode): string => `${name} (${address})`;
 
-function finding(
-  kind: FindingKind,
-  severity: Finding['severity'],
-  subject: string,
-  sentence: string,
-  evidence: readonly string[],
-  fix: readonly string[],
-): Finding {
-  return { kind, area: 'cluster', severity, subject, sentence, evidence, fix };
-}
+const finding = findingsOf('cluster');
 
 /** What of the cluster keeps containers of different hosts apart. */
 export function checkCluster(facts: ClusterFacts): readonly Finding[] {

@@ -1,4 +1,4 @@
-import type { Finding } from '../../model/finding.ts';
+import { type Finding, findingsOf } from '../../model/finding.ts';
 import type { HostLook } from './host-facts.ts';
 
 type Look = Pick<
@@ -15,14 +15,7 @@ type Look = Pick<
   | 'now'
 >;
 
-const about = (
-  kind: Finding['kind'],
-  severity: Finding['severity'],
-  subject: string,
-  sentence: string,
-  evidence: readonly string[],
-  fix: readonly string[],
-): Finding => ({ kind, area: 'kernel', severity, subject, sentence, evidence, fix });
+const about = findingsOf('kernel');
 
 /** Settings and abilities of the kernel that containers rest on. */
 export function checkKernel(look: Look): readonly Finding[] {
