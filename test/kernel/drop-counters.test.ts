@@ -3,43 +3,23 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseIfName, parseIp, parseIpv4, parseMac } from '../../src/model/address.ts';
+import { parseIp } from '../../src/model/address.ts';
 import { countedDrops } from '../../src/observe/drop-metrics.ts';
 import { rulesetResource } from '../../src/plan/nft-text.ts';
 import { IPV4_RULESET } from '../../src/plan/ruleset.ts';
 import { SPOOF_GUARD } from '../../src/plan/spoof-guard.ts';
-import { bridge, call, create, element, kernel, netns, serve, veth } from './stage.ts';
+import { call, create, element, kernel, serve } from './stage.ts';
+import { db, twoNetworks, web } from './two-networks.ts';
 
-const [web, db, far] = [netns('web'), netns('db'), netns('far')];
-const other = {
-  ...bridge,
-  ifName: parseIfName('gwtest1'),
-  mac: parseMac('02:42:0a:59:00:01'),
-  addresses: [{ address: parseIpv4('10.89.0.1'), length: 24 }],
-} as const;
 kernel.enableForwarding('ipv4');
 assert.deepEqual(kernel.ruleCounters(), [], 'without our tables there is none');
 kernel.apply(
   [
     rulesetResource(IPV4_RULESET, true),
     rulesetResource(SPOOF_GUARD, false),
-    bridge,
-    other,
-    ...[web, db, far],
-    veth(2, web),
-    veth(3, db),
-    {
-      ...veth(4, far),
-      bridge: other.ifName,
-      addresses: [{ address: parseIpv4('10.89.0.4'), length: 24 }],
-      gateway: parseIpv4('10.89.0.1'),
-    },
-    element('bridges', '"gwtest0"'),
-    element('bridges', '"gwtest1"'),
-    element('icc', '"gwtest0" . "gwtest0"'),
+    ...twoNetworks,
     element('home', '10.88.0.0/24 . "gwtest0"'),
     element('home', '10.89.0.0/24 . "gwtest1"'),
-    element('pub_any', 'tcp . 8080', '10.88.0.3 . 80'),
   ].map(create),
 );
 const server = await serve(db.path, '10.88.0.3', 80);

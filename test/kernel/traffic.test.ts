@@ -2,42 +2,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseIfName, parseIpv4, parseMac } from '../../src/model/address.ts';
 import { rulesetResource } from '../../src/plan/nft-text.ts';
 import type { Resource } from '../../src/plan/resource.ts';
 import { IPV4_RULESET } from '../../src/plan/ruleset.ts';
 import { SPOOF_GUARD } from '../../src/plan/spoof-guard.ts';
-import { bridge, call, create, element, kernel, netns, serve, veth } from './stage.ts';
+import { call, create, element, kernel, serve } from './stage.ts';
+import { db, twoNetworks, web } from './two-networks.ts';
 
-const [web, db, far] = [netns('web'), netns('db'), netns('far')];
-const lnmp = {
-  ...bridge,
-  ifName: parseIfName('gwtest1'),
-  mac: parseMac('02:42:0a:59:00:01'),
-  addresses: [{ address: parseIpv4('10.89.0.1'), length: 24 }],
-} as const;
 kernel.enableForwarding('ipv4');
 assert.equal(kernel.canLogDrops(), true);
 kernel.apply(
-  [
-    rulesetResource(IPV4_RULESET, true),
-    rulesetResource(SPOOF_GUARD, true),
-    bridge,
-    lnmp,
-    ...[web, db, far],
-    veth(2, web),
-    veth(3, db),
-    {
-      ...veth(4, far),
-      bridge: lnmp.ifName,
-      addresses: [{ address: parseIpv4('10.89.0.4'), length: 24 }],
-      gateway: parseIpv4('10.89.0.1'),
-    },
-    element('bridges', '"gwtest0"'),
-    element('bridges', '"gwtest1"'),
-    element('icc', '"gwtest0" . "gwtest0"'),
-    element('pub_any', 'tcp . 8080', '10.88.0.3 . 80'),
-  ].map(create),
+  [rulesetResource(IPV4_RULESET, true), rulesetResource(SPOOF_GUARD, true), ...twoNetworks].map(create),
 );
 const server = await serve(db.path, '10.88.0.3', 80);
 const source = kernel.hearTraffic();
