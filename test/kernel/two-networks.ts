@@ -3,9 +3,10 @@ import type { Resource } from '../../src/plan/resource.ts';
 import { bridge, element, netns, veth } from './stage.ts';
 
 /** `web` and `db` on one bridge, `far` on another, and `db` published on 8080. */
-export const [web, db, far] = [netns('web'), netns('db'), netns('far')];
+export const [web, db] = [netns('web'), netns('db')];
+const far = netns('far');
 
-export const second = {
+const second = {
   ...bridge,
   ifName: parseIfName('gwtest1'),
   mac: parseMac('02:42:0a:59:00:01'),
