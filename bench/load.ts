@@ -2,12 +2,13 @@
  * Load through a published port, as a program to be run inside any network namespace.
  *   serve PORT              PORT ends every connection with one byte; PORT+1 sends as fast as it is read
  *   connections HOST PORT S connections a second, 32 at once, for S seconds
+ *   paced HOST PORT S RATE  RATE connections a second for S seconds; prints how many of them were answered a second
  *   stream HOST PORT S      Gbit a second over 4 connections for S seconds
  *   steady HOST PORT        one connection after the other until SIGTERM; {"answered","failed","longest"}, the last in milliseconds
  */
 import { connect, createServer, type Socket } from 'node:net';
 
-const [verb, first = '', second = '', third = '2'] = process.argv.slice(2);
+const [verb, first = '', second = '', third = '2', fourth = '100'] = process.argv.slice(2);
 
 function serve(port: number): void {
   const chunk = Buffer.alloc(1 << 20);
@@ -46,6 +47,30 @@ function connections(host: string, port: number, seconds: number): void {
     });
   };
   for (let i = 0; i < 32; i++) next();
+}
+
+/** What it falls behind it catches up with. */
+function paced(host: string, port: number, seconds: number, rate: number): void {
+  const begin = performance.now();
+  let [begun, answered, open] = [0, 0, 0];
+  const one = (): void => {
+    open++;
+    const socket = connect(port, host);
+    socket.on('data', () => {
+      answered++;
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      open--;
+    });
+  };
+  const timer = setInterval(() => {
+    const elapsed = Math.min((performance.now() - begin) / 1000, seconds);
+    for (; begun < elapsed * rate; begun++) one();
+    if (elapsed < seconds || open > 0) return;
+    clearInterval(timer);
+    console.log((answered / seconds).toFixed(0));
+  }, 5);
 }
 
 function stream(host: string, port: number, seconds: number): void {
@@ -100,5 +125,6 @@ async function steady(host: string, port: number): Promise<void> {
 
 if (verb === 'serve') serve(Number(first));
 else if (verb === 'connections') connections(first, Number(second), Number(third));
+else if (verb === 'paced') paced(first, Number(second), Number(third), Number(fourth));
 else if (verb === 'steady') await steady(first, Number(second));
 else stream(first, Number(second), Number(third));

@@ -22,31 +22,33 @@ export function watchRoutes(app: FastifyInstance, traffic: TrafficWatch): void {
     const now = (): string => new Date().toISOString();
     const out = reply.raw;
     let missed = 0;
-    const write = (event: WatchEvent): void => {
-      if (out.writableLength > MAX_BACKLOG) missed++;
-      else out.write(`${JSON.stringify(event)}\n`);
-    };
-    const tellMissed = (): void => {
-      if (missed === 0 || out.writableLength > MAX_BACKLOG) return;
-      const events = missed;
+    const lineOf = (event: WatchEvent): string => `${JSON.stringify(event)}\n`;
+    /** What is told together is written together: of each write the reader gets a piece. */
+    const write = (lines: readonly string[]): void => {
+      if (out.writableLength > MAX_BACKLOG) {
+        missed += lines.length;
+        return;
+      }
+      const before = missed > 0 ? lineOf({ time: now(), kind: 'left-out', events: missed }) : '';
       missed = 0;
-      write({ time: now(), kind: 'left-out', events });
+      const text = before + lines.join('');
+      if (text !== '') out.write(text);
     };
     const { missing, stop } = traffic.watch({
-      event: (event) => {
-        if (!wants(filter, event)) return;
-        tellMissed();
-        write(event);
+      connections: !filter.drops,
+      events: (events) => {
+        const wanted = events.filter(({ event }) => wants(filter, event));
+        if (wanted.length > 0) write(wanted.map(({ line }) => line));
       },
       leftOut: (events) => {
         missed += events;
-        tellMissed();
+        write([]);
       },
     });
     reply.hijack();
     out.on('close', stop);
     out.writeHead(200, { ...STANDING_HEADERS, 'Content-Type': 'application/x-ndjson' });
     out.flushHeaders();
-    for (const what of missing) write({ time: now(), kind: 'missing', what });
+    write(missing.map((what) => lineOf({ time: now(), kind: 'missing', what })));
   });
 }

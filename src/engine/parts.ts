@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { DnsObserver } from '../dns/observer.ts';
+import { ACCOUNTING, type ChangedSetting } from '../kernel/accounting.ts';
 import { LinuxKernel } from '../kernel/linux-kernel.ts';
 import { TrafficWatch } from '../observe/traffic-watch.ts';
 import { ContainerdProcess } from '../runtime/containerd-process.ts';
@@ -115,9 +116,15 @@ export async function makeParts(
   execs = new Execs(lifecycle);
   undo(() => Promise.race([lifecycle.close(), sleep(LAST_WAIT_MS, undefined, { ref: false })]));
   await restore(lifecycle);
+  const changed = store.collection<ChangedSetting>('changed_settings');
   const traffic = new TrafficWatch({
     kernel,
     log,
+    note: {
+      get: () => changed.get(ACCOUNTING),
+      put: (setting) => changed.put(ACCOUNTING, setting),
+      delete: () => changed.delete(ACCOUNTING),
+    },
     names: {
       endpoints: () => networking.allEndpoints(),
       remotes: () => networking.cluster.remotes(),

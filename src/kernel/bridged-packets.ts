@@ -103,13 +103,21 @@ export class BridgedPackets {
     this.#log = listenWithTable(this.#nft, () => new PacketLog(GROUP), TABLE_TEXT);
   }
 
-  read(messages: number): {
-    readonly packets: readonly BridgedPacket[];
-    readonly lost: number;
-    readonly more: boolean;
-  } {
-    const { packets, lost, more } = this.#log.read(messages);
-    return { packets: packets.flatMap(({ headers }) => parseBridgedPacket(headers) ?? []), lost, more };
+  /** @param skipped families whose packets are passed over */
+  read(
+    messages: number,
+    skipped: ReadonlySet<Family>,
+  ): { readonly packets: readonly BridgedPacket[]; readonly lost: number; readonly more: boolean } {
+    const packets: BridgedPacket[] = [];
+    const counts = this.#log.visit(
+      messages,
+      ({ headers }) => {
+        const packet = parseBridgedPacket(headers);
+        if (packet !== undefined) packets.push(packet);
+      },
+      (version) => !skipped.has(version === 4 ? 'ipv4' : 'ipv6'),
+    );
+    return { packets, ...counts };
   }
 
   close(): void {

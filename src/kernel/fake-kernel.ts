@@ -21,7 +21,7 @@ import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 import type { OpenConnections } from './open-connections.ts';
-import type { TrafficReport, TrafficSource } from './traffic.ts';
+import type { ConnectionReport, ConnectionSource, DropReport, DropSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
   /** Keys of host ports (`host-port tcp 0.0.0.0:80`) that a foreign program listens on. */
@@ -44,9 +44,10 @@ export class FakeKernel implements Kernel {
   /** To whoever watches. */
   tell: (event: KernelEvent) => void = () => {};
   chains: readonly ForeignChain[] = [];
-  readonly traffic: TrafficReport[] = [];
-  /** How many hear the traffic. */
-  listening = 0;
+  readonly connectionReports: ConnectionReport[] = [];
+  readonly dropReports: DropReport[] = [];
+  /** What is heard now. */
+  readonly heard = new Set<'connections' | 'drops'>();
   counters = new Map<string, LinkCounters>();
   connections = new Map<string, number>();
   uplink: TopologyUplink | undefined;
@@ -241,26 +242,27 @@ export class FakeKernel implements Kernel {
     return false;
   }
 
-  /** Gives what is put into `traffic`, once. */
-  hearTraffic(): TrafficSource {
-    this.listening++;
+  /** Gives what is put into `connectionReports`, once. */
+  hearConnections(): ConnectionSource {
+    const nothing = { connections: [], bridged: [], lost: 0, more: false };
     return {
-      missing: [],
+      ...this.#heard('connections'),
       trackedOnBridges: new Set(['ipv4']),
-      read: () =>
-        this.traffic.splice(0)[0] ?? {
-          connections: [],
-          bridged: [],
-          drops: [],
-          foreignDrops: [],
-          lost: 0,
-          more: false,
-        },
-      trafficOf: () => undefined,
-      close: () => {
-        this.listening--;
-      },
+      read: () => this.connectionReports.splice(0)[0] ?? nothing,
     };
+  }
+
+  /** Gives what is put into `dropReports`, once. */
+  hearDrops(): DropSource {
+    const nothing = { drops: [], foreignDrops: [], lost: 0, more: false };
+    return { ...this.#heard('drops'), read: () => this.dropReports.splice(0)[0] ?? nothing };
+  }
+
+  putBack(): void {}
+
+  #heard(what: 'connections' | 'drops'): { readonly missing: readonly string[]; close(): void } {
+    this.heard.add(what);
+    return { missing: [], close: () => void this.heard.delete(what) };
   }
 
   async probe(): Promise<ProbeFacts> {

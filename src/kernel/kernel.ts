@@ -5,6 +5,7 @@ import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
+import type { SettingNote } from './accounting.ts';
 import type { KernelEvent } from './change-monitor.ts';
 import type { RuleCounter } from './drop-counters.ts';
 import type { EchoOutcome } from './echo.ts';
@@ -13,7 +14,7 @@ import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
 import type { OpenConnections } from './open-connections.ts';
-import type { TrafficSource } from './traffic.ts';
+import type { ConnectionSource, DropSource } from './traffic.ts';
 
 /**
  * The one edge to the kernel. Everything is synchronous: an operation takes well under a millisecond, and nothing
@@ -110,8 +111,15 @@ export interface Kernel {
   ): void;
   /** Whether rules that drop can tell of it, by nflog. */
   canLogDrops(): boolean;
-  /** Connections and drops of the host from now on, until it is closed; several may hear at the same time, but drops only one. */
-  hearTraffic(): TrafficSource;
+  /**
+   * Connections of the host from now on, until it is closed.
+   * @param note what is changed for it, to be put back by `putBack` should the daemon be killed meanwhile
+   */
+  hearConnections(note: SettingNote): ConnectionSource;
+  /** Dropped packets of the host from now on, until it is closed; only one may hear them. */
+  hearDrops(): DropSource;
+  /** What a daemon that was killed had changed for hearing. @throws KernelError */
+  putBack(note: SettingNote): void;
   /** Sends one real packet and sees what becomes of it; one probe at a time. @throws KernelError */
   probe(request: ProbeRequest): Promise<ProbeFacts>;
   /** Closes sockets and netlink handles; containers and rules stay. */

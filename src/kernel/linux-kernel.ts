@@ -5,6 +5,7 @@ import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
 import type { Change, ElementResource, InnerInterface, Resource } from '../plan/resource.ts';
 import type { TableFamily } from '../plan/rule.ts';
+import { putBack } from './accounting.ts';
 import { Applier, type KernelParts } from './applier.ts';
 import { ChangeMonitor, type KernelEvent } from './change-monitor.ts';
 import { type ConnectionFilter, cameFor, forget, touches } from './conntrack.ts';
@@ -33,7 +34,7 @@ import { probe } from './probe.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { RulesetGeneration } from './ruleset-generation.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
-import { hearTraffic, type TrafficSource } from './traffic.ts';
+import { hearConnections, hearDrops } from './traffic.ts';
 import { LinkStatistics, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
@@ -265,9 +266,9 @@ export class LinuxKernel implements Kernel {
     return canLogDrops(this.#nft);
   }
 
-  hearTraffic(): TrafficSource {
-    return hearTraffic();
-  }
+  readonly hearConnections = hearConnections;
+  readonly hearDrops = hearDrops;
+  readonly putBack = putBack;
 
   probe(request: ProbeRequest): Promise<ProbeFacts> {
     const facts = this.#probing.then(() => probe(this.#parts, this.#netnsDirectory, request));

@@ -1,5 +1,6 @@
 import * as libc from './libc.ts';
 import { type NetlinkMessage, parseMessages } from './netlink.ts';
+import { attachFilter, type Program } from './socket-filter.ts';
 
 export const NETLINK_NETFILTER = 12;
 /** linux/netfilter/nfnetlink.h, `enum nfnetlink_groups`. */
@@ -14,13 +15,17 @@ export const NFNLGRP = {
 const RECEIVE_BYTES = 4 << 20;
 const inbox = Buffer.alloc(1 << 16);
 
-/** A socket that hears multicast groups, of the namespace the thread is in now. The caller owns it. @throws KernelError */
-export function openListener(protocol: number, groups: number): number {
+/**
+ * A socket that hears multicast groups, of the namespace the thread is in now. The caller owns it.
+ * @param filter what of it. @throws KernelError
+ */
+export function openListener(protocol: number, groups: number, filter?: Program): number {
   const fd = libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, protocol);
   try {
     const bytes = Buffer.alloc(4);
     bytes.writeUInt32LE(RECEIVE_BYTES);
     libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVBUFFORCE, bytes);
+    if (filter !== undefined) attachFilter(fd, filter);
     // struct sockaddr_nl.
     const address = Buffer.alloc(12);
     address.writeUInt16LE(libc.AF_NETLINK, 0);
@@ -67,12 +72,27 @@ export class NetlinkListener {
 /** What has come to a netlink socket, without waiting. @throws KernelError */
 export function readNow(fd: number, datagrams: number): Heard {
   const messages: NetlinkMessage[] = [];
+  const read = visitNow(fd, datagrams, (datagram, length) => {
+    messages.push(...parseMessages(Buffer.from(datagram.subarray(0, length))));
+  });
+  return { messages, ...read };
+}
+
+/**
+ * The same without a copy: each datagram is handed to `visit` where it was received, and overwritten by the next one.
+ * @throws KernelError
+ */
+export function visitNow(
+  fd: number,
+  datagrams: number,
+  visit: (datagram: Buffer, length: number) => void,
+): Omit<Heard, 'messages'> {
   let overrun = false;
   for (let count = 0; count < datagrams; count++) {
     const length = libc.receiveNow(fd, inbox);
-    if (length === undefined) return { messages, overrun, more: false };
+    if (length === undefined) return { overrun, more: false };
     if (length === 'overrun') overrun = true;
-    else messages.push(...parseMessages(Buffer.from(inbox.subarray(0, length))));
+    else visit(inbox, length);
   }
-  return { messages, overrun, more: true };
+  return { overrun, more: true };
 }

@@ -12,7 +12,7 @@ import {
   parseMessages,
 } from './netlink.ts';
 
-import { type Heard, readNow } from './netlink-listener.ts';
+import { type Heard, visitNow } from './netlink-listener.ts';
 
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
@@ -72,9 +72,12 @@ export class NetlinkSocket {
     return answer;
   }
 
-  /** What the kernel sent by itself. @param datagrams at most as many are read; the rest is kept. @throws KernelError */
-  heard(datagrams: number): Heard {
-    return readNow(this.#fd, datagrams);
+  /**
+   * What the kernel sent by itself, without a copy (`visitNow`).
+   * @param datagrams at most as many are read; the rest is kept. @throws KernelError
+   */
+  visit(datagrams: number, visit: (datagram: Buffer, size: number) => void): Omit<Heard, 'messages'> {
+    return visitNow(this.#fd, datagrams, visit);
   }
 
   dump(type: number, parts: readonly Buffer[], what: string): readonly NetlinkMessage[] {

@@ -101,6 +101,20 @@ export function parseMessages(datagram: Buffer): NetlinkMessage[] {
   return messages;
 }
 
+/** The same where nothing is made: offsets of each message and of its end. */
+export function visitMessages(
+  datagram: Buffer,
+  size: number,
+  visit: (at: number, end: number) => void,
+): void {
+  for (let at = 0; at + HEADER <= size; ) {
+    const length = datagram.readUInt32LE(at);
+    if (length < HEADER || at + length > size) return;
+    visit(at, at + length);
+    at += align(length);
+  }
+}
+
 /** Attributes from `offset` on; of a repeated one the last counts. */
 export function parseAttributes(payload: Buffer, offset = 0): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
@@ -124,6 +138,25 @@ export function readIn(payload: Buffer | undefined, type: number, offset = 0): B
     at += align(length);
   }
   return undefined;
+}
+
+/** Where an attribute is, as offsets into its buffer: nothing is made. For thousands a second. */
+export const ATTRIBUTE_HEADER = 4;
+
+/** @returns the offset of the first attribute of this type between `from` and `to`, -1 without one */
+export function findAttribute(buffer: Buffer, type: number, from: number, to: number): number {
+  for (let at = from; at + ATTRIBUTE_HEADER <= to; ) {
+    const length = buffer.readUInt16LE(at);
+    if (length < ATTRIBUTE_HEADER || at + length > to) return -1;
+    if ((buffer.readUInt16LE(at + 2) & NLA_TYPE_MASK) === type) return at;
+    at += align(length);
+  }
+  return -1;
+}
+
+/** The first attribute of this type within the one at `at`; -1 without one, and where `at` is -1. */
+export function findNested(buffer: Buffer, type: number, at: number): number {
+  return at < 0 ? -1 : findAttribute(buffer, type, at + ATTRIBUTE_HEADER, at + buffer.readUInt16LE(at));
 }
 
 /** Attributes that all have the same type. */

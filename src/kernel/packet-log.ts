@@ -1,4 +1,13 @@
-import { attribute, type NetlinkMessage, parseAttributes, readText, u8, u16be, u32be } from './netlink.ts';
+import {
+  ATTRIBUTE_HEADER,
+  attribute,
+  findAttribute,
+  readText,
+  u8,
+  u16be,
+  u32be,
+  visitMessages,
+} from './netlink.ts';
 import { type Heard, NETLINK_NETFILTER } from './netlink-listener.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 
@@ -16,32 +25,17 @@ const GATHER_CS = 5;
 const GATHER_PACKETS = 64;
 const F_SEQ = 1;
 const ULA = { INDEV: 4, OUTDEV: 5, PAYLOAD: 9, PREFIX: 10, SEQ: 12 } as const;
-/** struct nfgenmsg. */
-const HEADER = 4;
+/** Length of struct nlmsghdr and struct nfgenmsg. */
+const ATTRIBUTES = 20;
+const NOTHING = Buffer.alloc(0);
 
 export interface LoggedPacket {
   readonly prefix: string;
-  /** From the network header on, cut off after 64 bytes. */
+  /** From the network header on, cut off after 64 bytes. Overwritten by the next packet. */
   readonly headers: Buffer;
   /** Interface indices, 0 without one. */
   readonly iif: number;
   readonly oif: number;
-  /** Counts the group's packets, so that a gap is what was lost. */
-  readonly sequence: number;
-}
-
-/** Undefined for another kind of message. */
-export function parseLoggedPacket({ type, payload }: NetlinkMessage): LoggedPacket | undefined {
-  if (type !== LOG_PACKET) return undefined;
-  const attributes = parseAttributes(payload, HEADER);
-  const number = (name: number): number => attributes.get(name)?.readUInt32BE(0) ?? 0;
-  return {
-    prefix: readText(attributes.get(ULA.PREFIX) ?? Buffer.alloc(0)),
-    headers: attributes.get(ULA.PAYLOAD) ?? Buffer.alloc(0),
-    iif: number(ULA.INDEV),
-    oif: number(ULA.OUTDEV),
-    sequence: number(ULA.SEQ),
-  };
 }
 
 /** Hears a group in the namespace it is made in. The kernel's group ends with it. */
@@ -68,18 +62,42 @@ export class PacketLog {
     }
   }
 
-  /** @param datagrams at most as many are read. @returns what came since the last call, and how many of it got lost */
-  read(
+  /**
+   * Hands what came since the last call to `visit`, packet by packet.
+   * @param datagrams at most as many are read
+   * @param choose by the version of IP; the others are passed over
+   * @returns how many got lost
+   */
+  visit(
     datagrams: number,
-  ): Pick<Heard, 'more'> & { readonly packets: readonly LoggedPacket[]; readonly lost: number } {
-    const { messages, more } = this.#netlink.heard(datagrams);
-    const packets = messages.flatMap((message) => parseLoggedPacket(message) ?? []);
+    visit: (packet: LoggedPacket) => void,
+    choose: (version: number) => boolean = () => true,
+  ): Pick<Heard, 'more'> & { readonly lost: number } {
     let lost = 0;
-    for (const { sequence } of packets) {
-      if (this.#next !== undefined) lost += (sequence - this.#next) >>> 0;
-      this.#next = (sequence + 1) >>> 0;
-    }
-    return { packets, lost, more };
+    const { more } = this.#netlink.visit(datagrams, (datagram, size) =>
+      visitMessages(datagram, size, (at, end) => {
+        if (datagram.readUInt16LE(at + 4) !== LOG_PACKET) return;
+        const find = (name: number): number => findAttribute(datagram, name, at + ATTRIBUTES, end);
+        const number = (name: number): number => {
+          const found = find(name);
+          return found < 0 ? 0 : datagram.readUInt32BE(found + ATTRIBUTE_HEADER);
+        };
+        const content = (name: number): Buffer => {
+          const found = find(name);
+          if (found < 0) return NOTHING;
+          return datagram.subarray(found + ATTRIBUTE_HEADER, found + datagram.readUInt16LE(found));
+        };
+        // Counts the group's packets, so that a gap is what was lost.
+        const sequence = number(ULA.SEQ);
+        if (this.#next !== undefined) lost += (sequence - this.#next) >>> 0;
+        this.#next = (sequence + 1) >>> 0;
+        const headers = content(ULA.PAYLOAD);
+        if (headers.length > 0 && !choose(headers.readUInt8(0) >> 4)) return;
+        const prefix = readText(content(ULA.PREFIX));
+        visit({ prefix, headers, iif: number(ULA.INDEV), oif: number(ULA.OUTDEV) });
+      }),
+    );
+    return { more, lost };
   }
 
   close(): void {

@@ -141,7 +141,7 @@ function connectionOf(
     if (to.protocol === 'icmp') return echoId === id;
     return protocol === to.protocol && sourcePort === id && destinationPort === to.port;
   };
-  const events = listener.read().events.filter(({ original }) => isProbe(original));
+  const events = listener.read().filter(({ original }) => isProbe(original));
   const last = events.at(-1);
   if (last === undefined) return undefined;
   const { original, reply } = last;

@@ -128,6 +128,10 @@ export function ipFromBytes(bytes: Buffer): Ip {
     : (parsed as ipaddr.IPv6).toRFC5952String()) as unknown as Ip;
 }
 
+/** @param number 32 bits, the first byte above */
+export const ipv4FromNumber = (number: number): Ipv4 =>
+  `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}` as Ipv4;
+
 export function ipToBigInt(address: Ip): bigint {
   return BigInt(`0x${ipBytes(address).toString('hex')}`);
 }

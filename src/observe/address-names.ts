@@ -28,6 +28,7 @@ export class AddressNames {
   readonly #containers = new Map<string, AddressName>();
   #remotes: ReadonlyMap<string, AddressName> = new Map();
   #host: ReadonlySet<string> = new Set();
+  #anyOverlay = false;
 
   constructor(source: NameSource) {
     this.#source = source;
@@ -38,6 +39,11 @@ export class AddressNames {
   find(address: Ip): AddressName | undefined {
     const container = this.#containers.get(address) ?? this.#remotes.get(address);
     return container ?? (this.#host.has(address) ? { name: 'host' } : undefined);
+  }
+
+  /** Whether there is a container on a network over several hosts. */
+  get anyOverlay(): boolean {
+    return this.#anyOverlay;
   }
 
   /**
@@ -66,6 +72,7 @@ export class AddressNames {
       network: network.name,
       overlay: network.overlay,
     };
+    this.#anyOverlay ||= network.overlay;
     for (const { address } of addressesOf(endpoint)) this.#containers.set(address, name);
   }
 }

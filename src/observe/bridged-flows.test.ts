@@ -29,7 +29,7 @@ test('a connection from SYN to the second FIN: its bytes by sequence numbers, ov
   const flows = new BridgedFlows();
   const syn = mark({ syn: true, ack: false, sequence: TOP - 10 });
   const open = flows.take({ tuple: there, tcp: syn });
-  assert.deepEqual([open?.kind, open?.original, open?.reply], ['new', there, back]);
+  assert.deepEqual([open?.kind, open?.original, open?.reply], ['begun', there, back]);
   assert.equal(flows.take({ tuple: there, tcp: syn }), undefined, 'the same SYN again');
   assert.equal(
     flows.take({ tuple: back, tcp: mark({ syn: true, sequence: 500, acknowledged: TOP - 9 }) }),
@@ -40,7 +40,7 @@ test('a connection from SYN to the second FIN: its bytes by sequence numbers, ov
   assert.equal(flows.take({ tuple: back, tcp: fin }), undefined);
   const last = mark({ fin: true, sequence: 91, acknowledged: 501 + 1000 + 1 });
   const close = flows.take({ tuple: there, tcp: last });
-  assert.deepEqual([close?.id, close?.closed, close?.answered], [open?.id, true, true]);
+  assert.deepEqual([close?.kind, close?.original, close?.answered], ['ended', there, true]);
   assert.deepEqual([close?.traffic?.there.bytes, close?.traffic?.back.bytes], [100, 1000]);
   assert.equal(flows.take({ tuple: there, tcp: last }), undefined, 'its end is told once');
 });
@@ -54,6 +54,6 @@ test('refused: answered, and nothing passed', () => {
 
 test('datagrams begin, and do not end; what began before is not told', () => {
   const flows = new BridgedFlows();
-  assert.equal(flows.take({ tuple: { ...there, protocol: 'udp' } })?.kind, 'new');
+  assert.equal(flows.take({ tuple: { ...there, protocol: 'udp' } })?.kind, 'begun');
   assert.equal(flows.take({ tuple: there, tcp: mark({ fin: true }) }), undefined);
 });

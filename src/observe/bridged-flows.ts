@@ -1,9 +1,8 @@
 import type { BridgedPacket, TcpMark } from '../kernel/bridged-packets.ts';
-import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
+import type { ConnectionChange } from '../kernel/connection-changes.ts';
 import { destinationOf, reversed, sourceOf, type Tuple } from '../model/tuple.ts';
 
 interface Flow {
-  readonly id: number;
   readonly original: Tuple;
   /** Sequence numbers at the beginning, there and back. */
   readonly first: { readonly there: number; back: number | undefined };
@@ -13,8 +12,6 @@ interface Flow {
 
 /** Flows whose end is awaited; the oldest is forgotten. */
 const REMEMBERED = 65_536;
-/** Above the numbers of connection tracking. */
-const FIRST_ID = 2 ** 32;
 
 const keyOf = (tuple: Tuple): string => `${sourceOf(tuple)} ${destinationOf(tuple)}`;
 /** TCP counts bytes modulo 4 GiB (RFC 9293 §3.4). */
@@ -26,11 +23,10 @@ const distance = (from: number, to: number): number => (to - from) >>> 0;
  */
 export class BridgedFlows {
   readonly #flows = new Map<string, Flow>();
-  #next = FIRST_ID;
 
   /** @returns what this packet begins or ends */
-  take({ tuple, tcp }: BridgedPacket): ConnectionEvent | undefined {
-    if (tcp === undefined) return eventOf('new', { id: this.#next++, original: tuple }, false);
+  take({ tuple, tcp }: BridgedPacket): ConnectionChange | undefined {
+    if (tcp === undefined) return changeOf('begun', tuple, false);
     if (tcp.syn && !tcp.ack) return this.#open(tuple, tcp);
     const there = this.#flows.get(keyOf(tuple));
     const back = there === undefined ? this.#flows.get(keyOf(reversed(tuple))) : undefined;
@@ -51,21 +47,20 @@ export class BridgedFlows {
     return closed(flow, way === 'back' || flow.first.back !== undefined);
   }
 
-  #open(original: Tuple, { sequence }: TcpMark): ConnectionEvent | undefined {
+  #open(original: Tuple, { sequence }: TcpMark): ConnectionChange | undefined {
     const key = keyOf(original);
     // The same SYN again.
     if (this.#flows.get(key)?.first.there === sequence) return undefined;
     const [oldest] = this.#flows.keys();
     if (this.#flows.size >= REMEMBERED && oldest !== undefined) this.#flows.delete(oldest);
     const flow: Flow = {
-      id: this.#next++,
       original,
       first: { there: sequence, back: undefined },
       bytes: { there: 0, back: 0 },
       ended: 'no',
     };
     this.#flows.set(key, flow);
-    return eventOf('new', flow, false);
+    return changeOf('begun', original, false);
   }
 }
 
@@ -82,25 +77,17 @@ function count(flow: Flow, way: 'there' | 'back', { sequence, acknowledged, ack,
   flow.bytes[other] = Math.max(flow.bytes[other], distance(others + 1, acknowledged) - fin);
 }
 
-const closed = (flow: Flow, answered: boolean): ConnectionEvent => ({
-  ...eventOf('update', flow, answered),
-  closed: true,
+const closed = ({ original, bytes }: Flow, answered: boolean): ConnectionChange => ({
+  ...changeOf('ended', original, answered),
   traffic: {
-    there: { packets: 0, bytes: flow.bytes.there },
-    back: { packets: 0, bytes: flow.bytes.back },
+    there: { packets: 0, bytes: bytes.there },
+    back: { packets: 0, bytes: bytes.back },
   },
 });
 
-const eventOf = (
-  kind: ConnectionEvent['kind'],
-  { id, original }: Pick<Flow, 'id' | 'original'>,
-  answered: boolean,
-): ConnectionEvent => ({
-  key: Buffer.alloc(0),
+const changeOf = (kind: ConnectionChange['kind'], original: Tuple, answered: boolean): ConnectionChange => ({
   kind,
-  id,
   original,
   reply: reversed(original),
   answered,
-  closed: false,
 });

@@ -1,5 +1,5 @@
 import { causeOfRule } from '../explain/rule-cause.ts';
-import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
+import type { ConnectionChange } from '../kernel/connection-changes.ts';
 import type { LoggedDrop } from '../kernel/drop-log.ts';
 import type { ForeignDrop } from '../kernel/foreign-drops.ts';
 import type { Ip } from '../model/address.ts';
@@ -26,7 +26,7 @@ function namedEnd(find: FindName, address: Ip, port: number | undefined): FlowEn
 }
 
 /** From who really asks to who really answers, whatever was translated between. */
-function endsOf({ original, reply }: ConnectionEvent, find: FindName, time: string): Ends {
+function endsOf({ original, reply }: ConnectionChange, find: FindName, time: string): Ends {
   const asked = original.destination !== reply.source || original.destinationPort !== reply.sourcePort;
   const seenAs = original.source !== reply.destination || original.sourcePort !== reply.destinationPort;
   const nat: FlowNat = {
@@ -42,21 +42,14 @@ function endsOf({ original, reply }: ConnectionEvent, find: FindName, time: stri
   };
 }
 
-export function openEvent(event: ConnectionEvent, find: FindName, time: string): FlowEvent {
-  return { kind: 'open', ...endsOf(event, find, time) };
-}
-
-/** @param traffic what was counted, where the event does not say */
-export function closeEvent(
-  event: ConnectionEvent,
-  traffic: ConnectionEvent['traffic'],
-  find: FindName,
-  time: string,
-): FlowEvent {
+export function connectionEvent(change: ConnectionChange, find: FindName, time: string): FlowEvent {
+  const ends = endsOf(change, find, time);
+  if (change.kind === 'begun') return { kind: 'open', ...ends };
+  const { traffic } = change;
   return {
     kind: 'close',
-    ...endsOf(event, find, time),
-    answered: event.answered || (traffic?.back.packets ?? 0) > 0,
+    ...ends,
+    answered: change.answered || (traffic?.back.packets ?? 0) > 0,
     ...(traffic && { bytes: { there: traffic.there.bytes, back: traffic.back.bytes } }),
   };
 }

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventBus } from '../engine/events.ts';
 import { endpoint, network } from '../explain/example.ts';
-import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
+import type { ConnectionChange } from '../kernel/connection-changes.ts';
 import { FakeKernel } from '../kernel/fake-kernel.ts';
-import type { TrafficReport } from '../kernel/traffic.ts';
+import type { ConnectionReport, DropReport } from '../kernel/traffic.ts';
 import type { Ip } from '../model/address.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import type { Endpoint } from '../model/network.ts';
-import { TrafficWatch } from './traffic-watch.ts';
+import { TrafficWatch, type Watcher } from './traffic-watch.ts';
 import { wants } from './watch-filter.ts';
 
 const lamp = network({ name: 'lamp', subnet: '10.9.0.0', bridge: 'br-lamp' });
@@ -30,35 +30,31 @@ function stage(endpoints: Endpoint[]) {
       hostAddresses: () => kernel.host().localAddresses,
     },
     log: { error: (...given: unknown[]) => assert.fail(String(given)) },
+    note: { get: () => undefined, put: () => {}, delete: () => {} },
     subscribe: (listener) => bus.subscribe(listener),
   });
   const events: FlowEvent[] = [];
   let lost = 0;
-  const watcher = {
-    event: (event: FlowEvent) => void events.push(event),
-    leftOut: (count: number) => {
+  const watcher: Watcher = {
+    connections: true,
+    events: (told) => void events.push(...told.map(({ event }) => event)),
+    leftOut: (count) => {
       lost += count;
     },
   };
-  const say = async (report: Partial<TrafficReport>): Promise<void> => {
-    kernel.traffic.push({
-      connections: [],
-      bridged: [],
-      drops: [],
-      foreignDrops: [],
-      lost: 0,
-      more: false,
-      ...report,
-    });
+  const say = async (report: Partial<ConnectionReport & DropReport>): Promise<void> => {
+    kernel.connectionReports.push({ connections: [], bridged: [], lost: 0, more: false, ...report });
+    kernel.dropReports.push({ drops: [], foreignDrops: [], more: false, ...report, lost: 0 });
     await sleep(250);
   };
   return { kernel, bus, traffic, watcher, events, say, lost: () => lost };
 }
 
-const connection = (kind: ConnectionEvent['kind'], more: Partial<ConnectionEvent> = {}): ConnectionEvent => ({
-  key: Buffer.alloc(1),
+const connection = (
+  kind: ConnectionChange['kind'],
+  more: Partial<ConnectionChange> = {},
+): ConnectionChange => ({
   kind,
-  id: 7,
   original: {
     protocol: 'tcp',
     source: '198.51.100.9' as Ip,
@@ -74,23 +70,17 @@ const connection = (kind: ConnectionEvent['kind'], more: Partial<ConnectionEvent
     destinationPort: 4000,
   },
   answered: true,
-  closed: false,
   ...more,
 });
 
-test('a translated connection: from who asks to who answers, its end once, with bytes', async () => {
+test('a translated connection: from who asks to who answers, at its end with bytes', async () => {
   const { kernel, traffic, watcher, events, say } = stage([web]);
-  assert.equal(kernel.listening, 0);
+  assert.deepEqual([...kernel.heard], []);
   const { stop } = traffic.watch(watcher);
-  assert.equal(kernel.listening, 1);
+  assert.deepEqual([...kernel.heard], ['drops', 'connections']);
   const counted = { there: { packets: 3, bytes: 300 }, back: { packets: 2, bytes: 2000 } };
   await say({
-    connections: [
-      connection('new'),
-      connection('update'),
-      connection('update', { closed: true, traffic: counted }),
-      connection('destroy', { closed: true }),
-    ],
+    connections: [connection('begun'), connection('ended', { traffic: counted })],
   });
   assert.deepEqual(
     events.map(({ time: _, ...event }) => event),
@@ -114,7 +104,26 @@ test('a translated connection: from who asks to who answers, its end once, with 
     ],
   );
   stop();
-  assert.equal(kernel.listening, 0, 'nobody watches, nobody hears');
+  assert.deepEqual([...kernel.heard], [], 'nobody watches, nobody hears');
+});
+
+test('connections are heard while somebody wants them, and are told to those alone', async () => {
+  const { kernel, traffic, watcher, events, say, lost } = stage([web]);
+  const drops = traffic.watch({ ...watcher, connections: false });
+  assert.deepEqual([...kernel.heard], ['drops']);
+  const other: FlowEvent[] = [];
+  const all = traffic.watch({
+    connections: true,
+    events: (told) => void other.push(...told.map(({ event }) => event)),
+    leftOut: () => {},
+  });
+  assert.ok(kernel.heard.has('connections'));
+  await say({ connections: [connection('begun')], lost: 3 });
+  assert.deepEqual([events.length, lost(), other.length], [0, 0, 1]);
+  all.stop();
+  assert.deepEqual([...kernel.heard], ['drops']);
+  drops.stop();
+  assert.deepEqual([...kernel.heard], []);
 });
 
 test('drops have their cause, the host its name, and what was lost is counted', async () => {
@@ -168,10 +177,10 @@ test('a container that comes later has its name', async () => {
   const { stop } = traffic.watch(watcher);
   endpoints.push(db);
   bus.publish('network', 'connect', 'lamp', { container: db.containerId });
-  const { original, reply } = connection('new');
+  const { original, reply } = connection('begun');
   await say({
     connections: [
-      connection('new', {
+      connection('begun', {
         original: { ...original, destination: '10.9.1.3' as Ip, destinationPort: 80 },
         reply: { ...reply, source: '10.9.1.3' as Ip },
       }),

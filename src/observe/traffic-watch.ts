@@ -1,31 +1,37 @@
 import type { EventMessage } from '@docker/node-sdk';
 import type { Logger } from 'pino';
-import type { ConnectionEvent } from '../kernel/conntrack-events.ts';
+import type { SettingNote } from '../kernel/accounting.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { TrafficReport, TrafficSource } from '../kernel/traffic.ts';
-import { familyOf } from '../model/address.ts';
+import type { ConnectionReport, ConnectionSource, DropReport, DropSource } from '../kernel/traffic.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import { AddressNames, type NameSource } from './address-names.ts';
 import { BridgedFlows } from './bridged-flows.ts';
-import { closeEvent, dropEvent, foreignDropEvent, openEvent } from './flow-events.ts';
+import { connectionEvent, dropEvent, foreignDropEvent } from './flow-events.ts';
+import { ToldEvent } from './told-event.ts';
 
 /** Who watches. */
 export interface Watcher {
-  event(event: FlowEvent): void;
+  /** Whether it wants to hear of connections; of drops it hears anyway. */
+  readonly connections: boolean;
+  /** What happened, some at once. */
+  events(events: readonly ToldEvent[]): void;
   /** The kernel or this process could not keep up; at least as many events are missing. */
   leftOut(events: number): void;
 }
 
 export interface TrafficWatchOptions {
-  readonly kernel: Pick<Kernel, 'hearTraffic' | 'linkNames'>;
+  readonly kernel: Pick<Kernel, 'hearConnections' | 'hearDrops' | 'putBack' | 'linkNames'>;
   readonly names: NameSource;
   readonly log: Pick<Logger, 'error'>;
+  /** What of the host's settings is to be put back. */
+  readonly note: SettingNote;
   /** The daemon's events: containers come and go. @returns ends it */
   readonly subscribe: (listener: (event: EventMessage) => void) => () => void;
 }
 
 interface Hearing {
-  readonly source: TrafficSource;
+  readonly drops: DropSource;
   readonly names: AddressNames;
   readonly stop: () => void;
 }
@@ -33,47 +39,62 @@ interface Hearing {
 const LOOK_EVERY_MS = 100;
 /** When there is more than was read at once. */
 const LOOK_AGAIN_MS = 25;
-/** Of each kind at one look: at most 16,000 connections a second, a tenth of a processor. */
+/** Of each kind at one look: at most 8,000 connections a second. */
 const DATAGRAMS = 400;
-/** Connections whose end will be told. */
-const REMEMBERED = 65_536;
 const REFRESH_EVERY_MS = 5000;
+const NONE: ReadonlySet<Family> = new Set();
 
-/** Connections and drops as they happen, with names. Nothing is heard, and nothing costs, while nobody watches. */
+/** Connections and drops as they happen, with names. Nothing is heard, and nothing costs, that nobody watches. */
 export class TrafficWatch {
   readonly #options: TrafficWatchOptions;
   readonly #watchers = new Set<Watcher>();
-  /** By their number: those whose beginning was heard and whose end was not. */
-  readonly #open = new Set<number>();
   #bridged = new BridgedFlows();
   #hearing: Hearing | undefined;
+  #connections: ConnectionSource | undefined;
   #timer: NodeJS.Timeout | undefined;
   #refreshed = 0;
   #links = new Map<number, string>();
 
+  /** Puts back what a daemon that was killed while somebody watched had changed. */
   constructor(options: TrafficWatchOptions) {
     this.#options = options;
+    try {
+      options.kernel.putBack(options.note);
+    } catch (error) {
+      options.log.error({ err: error }, 'a setting of the host is not put back');
+    }
   }
 
   /** @returns what cannot be seen on this kernel, in sentences, and what ends it */
   watch(watcher: Watcher): { readonly missing: readonly string[]; readonly stop: () => void } {
     this.#hearing ??= this.#begin();
+    const missing = [...this.#hearing.drops.missing];
+    if (watcher.connections) {
+      this.#connections ??= this.#options.kernel.hearConnections(this.#options.note);
+      missing.unshift(...this.#connections.missing);
+    }
     this.#watchers.add(watcher);
-    return {
-      missing: this.#hearing.source.missing,
-      stop: () => {
-        if (this.#watchers.delete(watcher) && this.#watchers.size === 0) this.close();
-      },
-    };
+    return { missing, stop: () => this.#leave(watcher) };
   }
 
   close(): void {
     clearTimeout(this.#timer);
+    this.#closeConnections();
     this.#hearing?.stop();
-    this.#hearing?.source.close();
+    this.#hearing?.drops.close();
     this.#hearing = undefined;
     this.#watchers.clear();
-    this.#open.clear();
+  }
+
+  #leave(watcher: Watcher): void {
+    if (!this.#watchers.delete(watcher)) return;
+    if (this.#watchers.size === 0) this.close();
+    else if (![...this.#watchers].some(({ connections }) => connections)) this.#closeConnections();
+  }
+
+  #closeConnections(): void {
+    this.#connections?.close();
+    this.#connections = undefined;
     this.#bridged = new BridgedFlows();
   }
 
@@ -83,11 +104,11 @@ export class TrafficWatch {
       if (Type === 'network' && Action === 'connect') names.follow(Actor?.Attributes?.container ?? '');
       if (Type === 'container' && Action === 'rename') names.follow(Actor?.ID ?? '');
     });
-    const source = this.#options.kernel.hearTraffic();
+    const drops = this.#options.kernel.hearDrops();
     this.#refreshed = performance.now();
     this.#links = new Map();
     this.#lookIn(LOOK_EVERY_MS);
-    return { source, names, stop };
+    return { drops, names, stop };
   }
 
   #lookIn(delay: number): void {
@@ -103,46 +124,67 @@ export class TrafficWatch {
         hearing.names.refresh();
         this.#refreshed = performance.now();
       }
-      const report = hearing.source.read(DATAGRAMS);
-      this.#tell(report, hearing.source, hearing.names);
-      more = report.more;
+      const time = new Date().toISOString();
+      more = this.#tellConnections(hearing.names, time);
+      const dropped = hearing.drops.read(DATAGRAMS);
+      this.#tell([...this.#dropsOf(dropped, hearing.names, time)], dropped.lost, [...this.#watchers]);
+      more ||= dropped.more;
     } catch (error) {
       this.#options.log.error({ err: error }, 'the traffic cannot be heard');
     }
     this.#lookIn(more ? LOOK_AGAIN_MS : LOOK_EVERY_MS);
   }
 
-  #tell(
-    { connections, bridged, drops, foreignDrops, lost }: TrafficReport,
-    source: TrafficSource,
+  /** @returns whether there are more at once */
+  #tellConnections(names: AddressNames, time: string): boolean {
+    const source = this.#connections;
+    if (source === undefined) return false;
+    const tracked = source.trackedOnBridges;
+    // What connection tracking sees as well is told by it, with headers and packets counted.
+    const report = source.read(DATAGRAMS, names.anyOverlay ? NONE : tracked);
+    const events = [...this.#connectionsOf(report, tracked, names, time)];
+    this.#tell(
+      events,
+      report.lost,
+      [...this.#watchers].filter(({ connections }) => connections),
+    );
+    return report.more;
+  }
+
+  *#connectionsOf(
+    { connections, bridged }: ConnectionReport,
+    tracked: ReadonlySet<Family>,
     names: AddressNames,
-  ): void {
-    const time = new Date().toISOString();
+    time: string,
+  ): Generator<FlowEvent> {
     const find = names.find.bind(names);
-    const send = (event: FlowEvent | undefined): void => {
-      if (event !== undefined) for (const watcher of this.#watchers) watcher.event(event);
-    };
-    let left = lost;
-    for (const event of connections) {
-      if (event.kind === 'new') {
-        if (this.#open.size < REMEMBERED) this.#open.add(event.id);
-        else left++;
-        send(openEvent(event, find, time));
-      } else if ((event.closed || event.kind === 'destroy') && this.#open.delete(event.id)) {
-        send(closeEvent(event, trafficOf(event, source), find, time));
-      }
-    }
+    for (const change of connections) yield connectionEvent(change, find, time);
     for (const packet of bridged) {
-      const { source: from } = packet.tuple;
-      // What connection tracking sees as well is told by it, with headers and packets counted.
-      if (source.trackedOnBridges.has(familyOf(from)) && !find(from)?.overlay) continue;
-      const event = this.#bridged.take(packet);
-      if (event?.closed) send(closeEvent(event, event.traffic, find, time));
-      else if (event !== undefined) send(openEvent(event, find, time));
+      const { source } = packet.tuple;
+      if (tracked.has(familyOf(source)) && !find(source)?.overlay) continue;
+      const change = this.#bridged.take(packet);
+      if (change !== undefined) yield connectionEvent(change, find, time);
     }
-    for (const drop of drops) send(dropEvent(drop, find, this.#linkName(drop.iif), time));
-    for (const drop of foreignDrops) send(foreignDropEvent(drop, find, this.#linkName(drop.iif), time));
-    if (left > 0) for (const watcher of this.#watchers) watcher.leftOut(left);
+  }
+
+  *#dropsOf({ drops, foreignDrops }: DropReport, names: AddressNames, time: string): Generator<FlowEvent> {
+    const find = names.find.bind(names);
+    for (const drop of drops) {
+      const event = dropEvent(drop, find, this.#linkName(drop.iif), time);
+      if (event !== undefined) yield event;
+    }
+    for (const drop of foreignDrops) {
+      const event = foreignDropEvent(drop, find, this.#linkName(drop.iif), time);
+      if (event !== undefined) yield event;
+    }
+  }
+
+  #tell(events: readonly FlowEvent[], lost: number, watchers: readonly Watcher[]): void {
+    const told = events.map((event) => new ToldEvent(event));
+    for (const watcher of watchers) {
+      if (told.length > 0) watcher.events(told);
+      if (lost > 0) watcher.leftOut(lost);
+    }
   }
 
   /** The names are listed again when a number is new. */
@@ -156,6 +198,3 @@ export class TrafficWatch {
     return this.#links.get(index) || undefined;
   }
 }
-
-const trafficOf = (event: ConnectionEvent, source: TrafficSource): ConnectionEvent['traffic'] =>
-  event.traffic ?? source.trafficOf(event);
