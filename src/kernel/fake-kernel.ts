@@ -156,6 +156,10 @@ export class FakeKernel implements Kernel {
     return this.counters;
   }
 
+  innerCounters(): ReadonlyMap<string, LinkCounters> {
+    return this.counters;
+  }
+
   publishedConnections(): ReadonlyMap<string, number> {
     return this.connections;
   }

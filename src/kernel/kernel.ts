@@ -65,6 +65,8 @@ export interface Kernel {
   sysctl(name: string): string | undefined;
   /** Counters of all links of this namespace by name. One dump. @throws KernelError */
   linkCounters(): ReadonlyMap<string, LinkCounters>;
+  /** The same inside a namespace, in one listing. @throws KernelError ENOENT when it is gone */
+  innerCounters(netns: NetnsPath): ReadonlyMap<string, LinkCounters>;
   /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
   publishedConnections(): ReadonlyMap<string, number>;
   /** What rules of the engine's tables that drop have dropped. Costs a listing of the rules. @throws KernelError */

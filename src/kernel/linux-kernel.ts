@@ -35,7 +35,7 @@ import { RouteSocket } from './rtnetlink.ts';
 import { RulesetGeneration } from './ruleset-generation.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import { hearConnections, hearDrops } from './traffic.ts';
-import { LinkStatistics, uplinks } from './traffic-counters.ts';
+import { innerCounters, LinkStatistics, uplinks } from './traffic-counters.ts';
 
 const PROTOCOL_NUMBERS: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
@@ -179,6 +179,10 @@ export class LinuxKernel implements Kernel {
 
   linkCounters(): ReadonlyMap<string, LinkCounters> {
     return this.#statistics.read();
+  }
+
+  innerCounters(netns: NetnsPath): ReadonlyMap<string, LinkCounters> {
+    return this.#parts.namespaces.inside(netns, innerCounters);
   }
 
   publishedConnections(): ReadonlyMap<string, number> {

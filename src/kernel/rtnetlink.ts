@@ -478,7 +478,8 @@ export function parseLink(answer: NetlinkMessage): Link {
 }
 
 /** struct rtnl_link_stats64; received is what came in by the link. */
-function parseCounters(stats: Buffer | undefined): LinkCounters {
+/** @param stats struct rtnl_link_stats64 (linux/if_link.h) */
+export function parseCounters(stats: Buffer | undefined): LinkCounters {
   const at = (n: number): number => Number(stats?.readBigUInt64LE(8 * n) ?? 0n);
   return [at(2), at(3), at(0), at(1), at(6) + at(7)];
 }

@@ -1,6 +1,11 @@
 import { formatPrefix } from '../model/address.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import type { RouteSocket } from './rtnetlink.ts';
+import { parseAttributes, readText } from './netlink.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+import { IFLA, linkHeader, parseCounters, type RouteSocket, RTM } from './rtnetlink.ts';
+
+const NETLINK_ROUTE = 0;
+const IFLA_STATS64 = 23;
 
 /** Counters of links by name. Indexes are never used again, so names are asked for only when a new one is seen. */
 export class LinkStatistics {
@@ -23,6 +28,23 @@ export class LinkStatistics {
       if (name !== undefined) byName.set(name, count);
     }
     return byName;
+  }
+}
+
+/** Counters of the links of the namespace the thread is in now, by name. One dump: it has few. @throws KernelError */
+export function innerCounters(): ReadonlyMap<string, LinkCounters> {
+  const netlink = new NetlinkSocket(NETLINK_ROUTE);
+  try {
+    const links = netlink.dump(RTM.GETLINK, [linkHeader(0)], 'list links');
+    return new Map(
+      links.map(({ payload }) => {
+        const attributes = parseAttributes(payload, 16);
+        const name = readText(attributes.get(IFLA.IFNAME) ?? Buffer.alloc(0));
+        return [name, parseCounters(attributes.get(IFLA_STATS64))];
+      }),
+    );
+  } finally {
+    netlink.close();
   }
 }
 

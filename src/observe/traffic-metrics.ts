@@ -1,5 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Kernel } from '../kernel/kernel.ts';
+import { type Kernel, KernelError } from '../kernel/kernel.ts';
+import type { NetnsPath } from '../model/address.ts';
 import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
 import type { PortRange } from '../model/port.ts';
 import type { LinkCounters } from '../model/topology.ts';
@@ -9,9 +10,19 @@ import { DropMetrics } from './drop-metrics.ts';
 export interface TrafficSources {
   readonly kernel: Pick<
     Kernel,
-    'linkCounters' | 'openConnections' | 'publishedConnections' | 'ruleCounters' | 'sysctl' | 'uplinks'
+    | 'innerCounters'
+    | 'linkCounters'
+    | 'openConnections'
+    | 'publishedConnections'
+    | 'ruleCounters'
+    | 'sysctl'
+    | 'uplinks'
   >;
-  readonly networking: { list(): readonly Network[]; allEndpoints(): readonly Endpoint[] };
+  readonly networking: {
+    list(): readonly Network[];
+    allEndpoints(): readonly Endpoint[];
+    sandboxPath(containerId: string): NetnsPath | undefined;
+  };
   readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
 }
 
@@ -106,11 +117,13 @@ export class TrafficMetrics {
     const networks = new Map(networking.list().map((network) => [network.id, network]));
     const endpoints = networking.allEndpoints();
     for (const each of [this.#containers, this.#networks, this.#edges, this.#published]) each.reset();
-    for (const { hostIfName, networkId, containerName, ifName } of endpoints) {
-      const link = hostIfName === undefined ? undefined : links.get(hostIfName);
+    for (const endpoint of endpoints) {
+      const { hostIfName, networkId, containerName, ifName } = endpoint;
+      const link = hostIfName === undefined ? this.#readInside(endpoint) : links.get(hostIfName);
       if (link === undefined) continue;
       const network = networks.get(networkId)?.name ?? '';
-      this.#containers.add({ container: containerName, network, interface: ifName }, link, true);
+      const labels = { container: containerName, network, interface: ifName };
+      this.#containers.add(labels, link, hostIfName !== undefined);
     }
     for (const network of networks.values()) this.#readNetwork(network, links);
     for (const { ifName } of kernel.uplinks()) {
@@ -122,6 +135,19 @@ export class TrafficMetrics {
     this.#drops.set(kernel.ruleCounters());
     this.#connections.set(connections, endpoints, networks);
     for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
+  }
+
+  /** Of an interface without an end on the host. */
+  #readInside({ containerId, ifName }: Endpoint): LinkCounters | undefined {
+    const { kernel, networking } = this.#sources;
+    const path = networking.sandboxPath(containerId);
+    try {
+      return path && kernel.innerCounters(path).get(ifName);
+    } catch (error) {
+      // It is on its way out.
+      if (error instanceof KernelError) return undefined;
+      throw error;
+    }
   }
 
   #readNetwork(network: Network, links: ReadonlyMap<string, LinkCounters>): void {

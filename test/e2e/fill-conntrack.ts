@@ -1,4 +1,7 @@
-/** Keeps the connection table of its namespace full, as a flood would: with entries that the kernel may not push out. */
+/**
+ * Keeps the connection table of its namespace full, as a flood would: with entries that the kernel may not push out.
+ *   node fill-conntrack.ts [COUNT]   up to COUNT entries; all there are until SIGTERM, which empties the table
+ */
 
 import { attribute, NLM_F_CREATE, nested, u8, u16be, u32be } from '../../src/kernel/netlink.ts';
 import { NetlinkSocket } from '../../src/kernel/netlink-socket.ts';
@@ -7,6 +10,7 @@ import { readSysctl } from '../../src/kernel/sysctl.ts';
 const NETLINK_NETFILTER = 12;
 /** linux/netfilter/nfnetlink_conntrack.h. */
 const CT_NEW = 1 << 8;
+const CT_DELETE = (1 << 8) | 2;
 const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, STATUS: 3, TIMEOUT: 7 } as const;
 /** IPS_SEEN_REPLY, IPS_ASSURED, IPS_CONFIRMED. */
 const STATUS = 2 | 4 | 8;
@@ -26,7 +30,7 @@ const SERVER = 0xc0000201;
 const EVERY_MS = 5;
 
 const netlink = new NetlinkSocket(NETLINK_NETFILTER);
-const most = Number(readSysctl('net/netfilter/nf_conntrack_max'));
+const most = Number(process.argv[2] ?? readSysctl('net/netfilter/nf_conntrack_max'));
 let made = 0;
 
 function add(): void {
@@ -54,6 +58,11 @@ function fill(): void {
   }
 }
 
+/** Without a tuple: every entry of the namespace. */
+process.on('SIGTERM', () => {
+  netlink.request(CT_DELETE, 0, [Buffer.alloc(4)], 'forget all connections');
+  process.exit();
+});
 fill();
 console.log('FULL');
 setInterval(fill, EVERY_MS);

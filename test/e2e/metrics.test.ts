@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { CHECKOUT, daemonCommand } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
-import { HOST, NAME_SERVER } from './namespaces.ts';
+import { HOST, NAME_SERVER, OUTSIDE } from './namespaces.ts';
 import { must, until } from './process.ts';
 
 const ADDRESS = '127.0.0.1:9323';
@@ -226,6 +226,29 @@ test('the dashboard asks for numbers that there are', async () => {
   for (const name of asked) assert.ok(new RegExp(`^${name}[{ ]`, 'm').test(there), name);
 });
 
+test('a container on a macvlan network has its bytes too, as it sees them', async () => {
+  await machine.dockerOk(
+    ...['network', 'create', '-d', 'macvlan', '-o', 'parent=up0', '--subnet', '198.51.100.0/24'],
+    ...['--gateway', OUTSIDE, '--ip-range', '198.51.100.128/28', 'street'],
+  );
+  await machine.dockerOk('run', '-d', '--name', 'far', '--network', 'street', 'busybox', 'sleep', '1000');
+  const far = { container: 'far', network: 'street', interface: 'eth0' };
+  const swallow = `require('node:net').createServer((s) => s.resume().on('end', () => s.end())).listen(97, () => console.log('UP'))`;
+  await machine.spawnHelper(machine.inOutside([process.execPath, '-e', swallow]), 'UP');
+  const before = await scrape();
+  await machine.dockerOk('exec', 'far', 'sh', '-c', `head -c 200000 /dev/zero | nc ${OUTSIDE} 97`);
+  const after = await scrape();
+  const grown = (name: string): number =>
+    (select(after, name, far)[0]?.[2] ?? Number.NaN) - (select(before, name, far)[0]?.[2] ?? Number.NaN);
+  const sent = grown('gangway_container_transmit_bytes_total');
+  assert.ok(sent > 2e5 && sent < 3e5, `${sent} bytes sent`);
+  const received = grown('gangway_container_receive_bytes_total');
+  assert.ok(received > 0 && received < 5e4, `${received} bytes received`);
+  assert.ok(grown('gangway_container_transmit_packets_total') > 4);
+  await machine.dockerOk('rm', '-f', 'far');
+  assert.deepEqual(select(await scrape(), 'gangway_container_receive_bytes_total', far), []);
+});
+
 test('what a container had goes with it', async () => {
   await machine.dockerOk('network', 'connect', 'bridge', 'peer');
   assert.equal(
@@ -239,6 +262,23 @@ test('what a container had goes with it', async () => {
     [],
   );
   assert.equal(select(samples, 'gangway_container_receive_bytes_total', { container: 'web' }).length, 1);
+});
+
+test('above 50,000 tracked connections none are counted, and that is told', async () => {
+  const many = await machine.spawnHelper(
+    machine.inMachine([process.execPath, `${CHECKOUT}test/e2e/fill-conntrack.ts`, '50100']),
+    'FULL',
+  );
+  const counted = async (): Promise<readonly number[]> => {
+    const samples = await scrape();
+    const [[, , known = Number.NaN] = []] = select(samples, 'gangway_connections_counted');
+    const [[, , entries = 0] = []] = select(samples, 'gangway_conntrack_entries');
+    return [known, Math.floor(entries / 50_000), select(samples, 'gangway_connections').length > 0 ? 1 : 0];
+  };
+  assert.deepEqual(await counted(), [0, 1, 0]);
+  many.kill('SIGTERM');
+  await until('them to be forgotten', async () => ((await counted())[1] === 0 ? true : undefined));
+  assert.deepEqual(await counted(), [1, 0, 1]);
 });
 
 test('nothing else is served there, and a wrong or taken address is told', async () => {
