@@ -6,6 +6,7 @@ import { routes } from '../api/routes.ts';
 import { createApi } from '../api/server.ts';
 import { writePidfile } from '../daemon/pidfile.ts';
 import { lockRoot } from '../daemon/root-lock.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import { probeRunc, reportHost } from '../observe/host.ts';
 import { serveMetrics } from '../observe/metrics-server.ts';
 import { containerdVersion } from '../runtime/containerd-version.ts';
@@ -51,6 +52,16 @@ function probeOnce<T>(probe: () => Promise<T>): () => Promise<T> {
     answer ??= probe();
     return answer;
   };
+}
+
+/** Undefined on a kernel that cannot: the other metrics do without. */
+function countPublished(kernel: Kernel, log: Logger): ReturnType<Kernel['countPublished']> | undefined {
+  try {
+    return kernel.countPublished();
+  } catch (error) {
+    log.warn({ err: error }, 'bytes of published ports are not counted');
+    return undefined;
+  }
 }
 
 /** Everything the daemon fetches goes by the proxies from now on; what is on this host never does, as in Go. */
@@ -122,7 +133,13 @@ export async function startDaemon(given: DaemonConfig, log: Logger): Promise<Dae
     });
     parts.networking.watch();
     if (metrics !== undefined && config.metrics !== undefined) {
-      metrics.watchTraffic({ ...parts, containers: () => parts.containers.counts() });
+      const portTraffic = config.network.iptables ? countPublished(parts.kernel, log) : undefined;
+      undo.push(() => portTraffic?.close());
+      metrics.watchTraffic({
+        ...parts,
+        ...(portTraffic && { portTraffic }),
+        containers: () => parts.containers.counts(),
+      });
       undo.push(await serveMetrics(metrics, config.metrics, log));
     }
     const listeners: Listeners = await listen(app, config, log);

@@ -21,6 +21,7 @@ import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import { type HostFacts, HostPortTaken, type Kernel, KernelError } from './kernel.ts';
 import type { OpenConnections } from './open-connections.ts';
+import type { PortTraffic } from './published-traffic.ts';
 import type { ConnectionReport, ConnectionSource, DropReport, DropSource } from './traffic.ts';
 
 export interface FakeKernelOptions {
@@ -162,6 +163,10 @@ export class FakeKernel implements Kernel {
 
   publishedConnections(): ReadonlyMap<string, number> {
     return this.connections;
+  }
+
+  countPublished(): { read(): readonly PortTraffic[]; close(): void } {
+    return { read: () => [], close: () => {} };
   }
 
   ruleCounters(): readonly RuleCounter[] {

@@ -14,6 +14,7 @@ import type { ForeignChain } from './foreign-firewall.ts';
 import type { Inventory } from './inventory.ts';
 import type { AskedPort } from './namespace-reader.ts';
 import type { OpenConnections } from './open-connections.ts';
+import type { PublishedTraffic } from './published-traffic.ts';
 import type { ConnectionSource, DropSource } from './traffic.ts';
 
 /**
@@ -69,6 +70,8 @@ export interface Kernel {
   innerCounters(netns: NetnsPath): ReadonlyMap<string, LinkCounters>;
   /** Connections translated for each published port, by `tcp 0.0.0.0 8080`. Costs a listing. @throws KernelError */
   publishedConnections(): ReadonlyMap<string, number>;
+  /** Counts what passes for published ports from now on, until it is closed. @throws KernelError before Linux 5.12 */
+  countPublished(): Pick<PublishedTraffic, 'read' | 'close'>;
   /** What rules of the engine's tables that drop have dropped. Costs a listing of the rules. @throws KernelError */
   ruleCounters(): readonly RuleCounter[];
   /** Connections that are tracked now, from and to each of the addresses. One dump. @throws KernelError */

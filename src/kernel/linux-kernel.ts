@@ -31,6 +31,7 @@ import { observe } from './observer.ts';
 import { type OpenConnections, openConnections } from './open-connections.ts';
 import { publishedConnections } from './port-counters.ts';
 import { probe } from './probe.ts';
+import { PublishedTraffic } from './published-traffic.ts';
 import { RouteSocket } from './rtnetlink.ts';
 import { RulesetGeneration } from './ruleset-generation.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
@@ -187,6 +188,10 @@ export class LinuxKernel implements Kernel {
 
   publishedConnections(): ReadonlyMap<string, number> {
     return publishedConnections();
+  }
+
+  countPublished(): PublishedTraffic {
+    return new PublishedTraffic();
   }
 
   ruleCounters(): readonly RuleCounter[] {

@@ -1,11 +1,12 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Kernel, KernelError } from '../kernel/kernel.ts';
+import type { PublishedTraffic } from '../kernel/published-traffic.ts';
 import type { NetnsPath } from '../model/address.ts';
 import { type Endpoint, isAddressed, type Network } from '../model/network.ts';
-import type { PortRange } from '../model/port.ts';
 import type { LinkCounters } from '../model/topology.ts';
 import { ConnectionMetrics } from './connection-metrics.ts';
 import { DropMetrics } from './drop-metrics.ts';
+import { PublishedMetrics } from './published-metrics.ts';
 
 export interface TrafficSources {
   readonly kernel: Pick<
@@ -23,6 +24,8 @@ export interface TrafficSources {
     allEndpoints(): readonly Endpoint[];
     sandboxPath(containerId: string): NetnsPath | undefined;
   };
+  /** Absent where nothing is published by a firewall, or the kernel cannot count it. */
+  readonly portTraffic?: Pick<PublishedTraffic, 'read'>;
   readonly containers: () => Readonly<Record<'running' | 'paused' | 'stopped', number>>;
 }
 
@@ -57,17 +60,15 @@ class LinkMetrics<L extends string> {
 }
 
 /**
- * What containers, networks and published ports carry. Read from one listing of the links and one of the maps of published
- * ports, one of the rules and one of the tracked connections: what is not there any more is not told any more.
+ * What containers, networks and published ports carry. Read from one listing of the links, one of each map and set of
+ * published ports, one of the rules and one of the tracked connections: what is not there any more is not told any more.
  */
 export class TrafficMetrics {
   readonly #sources: TrafficSources;
   readonly #containers: LinkMetrics<'container' | 'network' | 'interface'>;
   readonly #networks: LinkMetrics<'network' | 'driver'>;
   readonly #edges: LinkMetrics<'edge' | 'network' | 'interface'>;
-  readonly #published: Counter<
-    'container' | 'network' | 'protocol' | 'host_ip' | 'host_port' | 'container_port'
-  >;
+  readonly #published: PublishedMetrics;
   readonly #drops: DropMetrics;
   readonly #connections: ConnectionMetrics;
   readonly #count: Gauge<'state'>;
@@ -92,12 +93,7 @@ export class TrafficMetrics {
       ['edge', 'network', 'interface'],
     );
     const registers = [registry];
-    this.#published = new Counter({
-      name: 'gangway_published_connections_total',
-      help: 'Connections that came for a published port.',
-      labelNames: ['container', 'network', 'protocol', 'host_ip', 'host_port', 'container_port'],
-      registers,
-    });
+    this.#published = new PublishedMetrics(registry);
     this.#drops = new DropMetrics(registry);
     this.#connections = new ConnectionMetrics(registry, sources.kernel);
     this.#count = new Gauge({
@@ -116,7 +112,7 @@ export class TrafficMetrics {
     const links = kernel.linkCounters();
     const networks = new Map(networking.list().map((network) => [network.id, network]));
     const endpoints = networking.allEndpoints();
-    for (const each of [this.#containers, this.#networks, this.#edges, this.#published]) each.reset();
+    for (const each of [this.#containers, this.#networks, this.#edges]) each.reset();
     for (const endpoint of endpoints) {
       const { hostIfName, networkId, containerName, ifName } = endpoint;
       const link = hostIfName === undefined ? this.#readInside(endpoint) : links.get(hostIfName);
@@ -131,7 +127,8 @@ export class TrafficMetrics {
       if (link !== undefined)
         this.#edges.add({ edge: 'uplink', network: '', interface: ifName }, link, false);
     }
-    this.#readPublished(endpoints, networks);
+    this.#published.set(kernel.publishedConnections(), endpoints, networks);
+    this.#published.setTraffic(this.#sources.portTraffic?.read() ?? [], endpoints, networks);
     this.#drops.set(kernel.ruleCounters());
     this.#connections.set(connections, endpoints, networks);
     for (const [state, count] of Object.entries(containers())) this.#count.set({ state }, count);
@@ -160,29 +157,4 @@ export class TrafficMetrics {
     const labels = { edge: 'tunnel', network: name, interface: network.overlay.vxlan };
     if (tunnel !== undefined) this.#edges.add(labels, tunnel, false);
   }
-
-  #readPublished(endpoints: readonly Endpoint[], networks: ReadonlyMap<string, Network>): void {
-    const counted = this.#sources.kernel.publishedConnections();
-    for (const { published, containerName, networkId } of endpoints) {
-      for (const { protocol, hostIp, hostPorts, containerPorts } of published) {
-        let connections = 0;
-        for (let port = hostPorts.first; port <= hostPorts.last; port++) {
-          connections += counted.get(`${protocol} ${hostIp} ${port}`) ?? 0;
-        }
-        this.#published.inc(
-          {
-            container: containerName,
-            network: networks.get(networkId)?.name ?? '',
-            protocol,
-            host_ip: hostIp,
-            host_port: rangeText(hostPorts),
-            container_port: rangeText(containerPorts),
-          },
-          connections,
-        );
-      }
-    }
-  }
 }
-
-const rangeText = ({ first, last }: PortRange): string => (first === last ? `${first}` : `${first}-${last}`);

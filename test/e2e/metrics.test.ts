@@ -138,6 +138,36 @@ test('a published port counts its connections, a range all of its ports', async 
   assert.ok((await growth('gangway_edge_receive_packets_total', uplink, () => ask(1))) >= 4);
 });
 
+test('a published port has its bytes and packets, both ways, asked from outside and by the host', async () => {
+  await machine.dockerOk(
+    ...['run', '-d', '--name', 'shop', '--network', 'lan', '-p', '8095:95', 'busybox', 'sleep', '1000'],
+  );
+  const pid = await machine.containerPid('shop');
+  const answer = `require('node:net').createServer({ allowHalfOpen: true }, (s) =>
+    s.resume().on('end', () => s.end(Buffer.alloc(1e5)))).listen(95, () => console.log('UP'))`;
+  await machine.spawnHelper(['nsenter', '-t', String(pid), '-n', process.execPath, '-e', answer], 'UP');
+  const ask = (address: string): string[] => [
+    ...[process.execPath, '-e'],
+    `require('node:net').connect(8095, '${address}').resume().end(Buffer.alloc(3e4))`,
+  ];
+  const port = { container: 'shop', network: 'lan', protocol: 'tcp', host_ip: '0.0.0.0', host_port: '8095' };
+  for (const [command, times] of [
+    [machine.inOutside(ask(HOST)), 1],
+    [machine.inMachine(ask('127.0.0.1')), 2],
+  ] as const) {
+    await must(command);
+    const samples = await scrape();
+    const told = (kind: string): number =>
+      select(samples, `gangway_published_${kind}_total`, port)[0]?.[2] ?? Number.NaN;
+    const [received, sent] = [told('receive_bytes'), told('transmit_bytes')];
+    assert.ok(received > times * 3e4 && received < times * 4e4, `${received} bytes received`);
+    assert.ok(sent > times * 1e5 && sent < times * 1.2e5, `${sent} bytes sent`);
+    for (const kind of ['receive_packets', 'transmit_packets']) assert.ok(told(kind) > times * 2, kind);
+  }
+  await machine.dockerOk('rm', '-f', 'shop');
+  assert.deepEqual(select(await scrape(), 'gangway_published_receive_bytes_total', port), []);
+});
+
 test('questions to the name service, and those that went on, with the time they took', async () => {
   const lookup = (name: string) => machine.docker('exec', 'peer', 'nslookup', '-type=A', name);
   const engine = await growth('gangway_dns_queries_total', { answered_by: 'engine' }, () => lookup('web'));
