@@ -1,13 +1,12 @@
 import type { Family } from '../model/address.ts';
 import type { Tuple } from '../model/tuple.ts';
-import { listenWithTable } from './listening-table.ts';
+import { listenWithTable, WATCH_TABLE } from './listening-table.ts';
 import { Nftables } from './nftables.ts';
 import { tupleOf } from './packet-headers.ts';
 import { PacketLog } from './packet-log.ts';
 import { readSysctl } from './sysctl.ts';
 
 const GROUP = 4713;
-const TABLE = 'gangway_watch';
 /** TCP: of each connection five or so. */
 const LIMIT = 'limit rate 4000/second burst 4000 packets';
 const LOG = `log prefix "flow" group ${GROUP}`;
@@ -25,7 +24,7 @@ const datagrams = (family: 'ip' | 'ip6', type: string): { readonly set: string; 
 };
 const [v4, v6] = [datagrams('ip', 'ipv4_addr'), datagrams('ip6', 'ipv6_addr')];
 
-const TABLE_TEXT = `table bridge ${TABLE} {
+const TABLE_TEXT = `table bridge ${WATCH_TABLE} {
   flags owner;
   ${v4.set}
   ${v6.set}

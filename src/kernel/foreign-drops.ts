@@ -1,11 +1,10 @@
 import type { Tuple } from '../model/tuple.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
-import { listenWithTable } from './listening-table.ts';
+import { listenWithTable, WATCH_TABLE } from './listening-table.ts';
 import { type TraceEvent, TraceListener } from './nft-trace.ts';
 import { Nftables } from './nftables.ts';
 import { RuleListings } from './rule-listings.ts';
 
-const TABLE = 'gangway_watch';
 /** Right after connection tracking (-200), which knows what is new. */
 const PRIORITY = -199;
 /** Packets a second that are traced, some twenty messages each. */
@@ -14,7 +13,7 @@ const RATE = 50;
 const LISTED_MS = 5000;
 
 const MARKS = `ct state new,invalid limit rate ${RATE}/second burst ${RATE} packets meta nftrace set 1`;
-const TABLE_TEXT = `table inet ${TABLE} {
+const TABLE_TEXT = `table inet ${WATCH_TABLE} {
   flags owner;
   chain prerouting { type filter hook prerouting priority ${PRIORITY}; policy accept; ${MARKS}; }
   chain output { type filter hook output priority ${PRIORITY}; policy accept; ${MARKS}; }

@@ -8,8 +8,8 @@ import type {
   SettingFacts,
 } from '../model/kernel-facts.ts';
 import type { Port, Protocol } from '../model/port.ts';
-import { TABLE_NAME } from '../plan/nft-text.ts';
 import { KernelError } from './kernel.ts';
+import { isOwnTable } from './listening-table.ts';
 import { attribute, type NetlinkMessage, parseAttributes, readText, u32 } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { Nftables } from './nftables.ts';
@@ -180,7 +180,7 @@ function foreignTables(): readonly string[] {
       const family = TABLE_FAMILIES[payload.readUInt8(0)];
       const bytes = parseAttributes(payload, 4).get(NFTA_TABLE_NAME);
       const name = bytes === undefined ? '' : readText(bytes);
-      return family === undefined || family === 'arp' || name === TABLE_NAME ? [] : [`${family} ${name}`];
+      return family === undefined || family === 'arp' || isOwnTable(name) ? [] : [`${family} ${name}`];
     });
   } finally {
     netlink.close();

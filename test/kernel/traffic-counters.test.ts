@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { bridge, call, create, element, kernel, netns, ruleset, serve, veth } from './stage.ts';
 
 after(() => kernel.close());
@@ -34,6 +35,32 @@ test('connections of a published port are counted, those of others not', async (
   server.close();
   assert.equal(kernel.publishedConnections().get('tcp 0.0.0.0 8080'), 2);
   assert.equal(kernel.publishedConnections().get('tcp 0.0.0.0 8081'), undefined);
+});
+
+test('bytes of a published port, by what was asked and who answers; of others nothing', async () => {
+  const tables = () => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
+  assert.doesNotMatch(tables(), /gangway_metrics/);
+  const traffic = kernel.countPublished();
+  assert.match(tables(), /gangway_metrics/);
+  const server = await serve(sandbox.path, '10.88.0.2', 80);
+  await call(undefined, '10.88.0.2', 80, 5000);
+  assert.deepEqual(traffic.read(), []);
+  await call(undefined, '10.88.0.1', 8080, 5000);
+  server.close();
+  const port = { protocol: 'tcp', hostIp: '10.88.0.1', hostPort: 8080, containerIp: '10.88.0.2' };
+  const found = traffic.read();
+  assert.deepEqual(
+    found.map(({ packets: _, bytes: __, ...rest }) => rest),
+    [
+      { ...port, way: 'there' },
+      { ...port, way: 'back' },
+    ],
+  );
+  for (const { packets, bytes, way } of found)
+    assert.ok(packets >= 3 && bytes > 150, `${way}: ${packets}, ${bytes}`);
+  traffic.close();
+  for (let n = 0; n < 50 && tables().includes('gangway_metrics'); n++) await sleep(100);
+  assert.doesNotMatch(tables(), /gangway_metrics/);
 });
 
 test('uplinks are the interfaces with default routes', () => {
