@@ -125,14 +125,3 @@ const quoted = (field: Field, word: string): string =>
 const join = (words: readonly string[]): string => words.join(' . ');
 const joinFields = (fields: readonly Field[], family: TableFamily): string =>
   join(fields.map((field) => fieldText(field, family)));
-
-/** How often a rule is in a chain, by `CHAIN ID`, of a table in nft's language; also as the kernel lists it. */
-export function ruleCounts(text: string): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  let chain = '';
-  for (const [, name, id] of text.matchAll(/\bchain (\w+) \{|\bcomment "([^"]*)"/g)) {
-    if (name !== undefined) chain = name;
-    else counts.set(`${chain} ${id}`, (counts.get(`${chain} ${id}`) ?? 0) + 1);
-  }
-  return counts;
-}
