@@ -23,11 +23,9 @@ const shell = (command: string): Promise<string> =>
   must(machine.inMachine(['sh', '-euc', command]), {
     env: { ...process.env, DOCKER_HOST: `unix://${machine.socket}` },
   });
-const gangway = (...args: string[]) =>
-  machine.host([`${CHECKOUT}bin/gangway`, '-H', `unix://${machine.socket}`, ...args]);
 
 async function examine(): Promise<readonly Finding[]> {
-  const told = await gangway('doctor', '--json');
+  const told = await machine.gangway('doctor', '--json');
   const { findings, unseen, looked } = JSON.parse(told.stdout) as DoctorReport;
   assert.deepEqual(unseen, []);
   assert.deepEqual(looked, ['firewall', 'kernel', 'addresses', 'leftovers', 'names', 'room']);
@@ -69,7 +67,7 @@ async function breaks(how: string, kind: FindingKind, subject: string, evidence:
 
 test('a host in order: nothing is found, and everything was looked at', async () => {
   await clean();
-  const told = await gangway('doctor');
+  const told = await machine.gangway('doctor');
   assert.equal(
     told.stdout,
     'Nothing found. Looked at: firewall, kernel, addresses, leftovers, names, room.\n',
@@ -212,7 +210,7 @@ test('what other engines left is told, and is no reason for a status', async () 
   await shell('ip link add br-0123456789ab type bridge; ip link add podman0 type bridge');
   const findings = await examine();
   assert.equal(summary(findings), 'other-engine Docker\nother-engine Podman');
-  const told = await gangway('doctor');
+  const told = await machine.gangway('doctor');
   assert.equal(told.status, 0);
   assert.match(told.stdout, /interface br-0123456789ab, down/);
   assert.match(told.stdout, /^2 notes\. docs\/doctor\.md/m);
