@@ -25,7 +25,7 @@ import { OPTIONS } from './option.ts';
 import * as values from './values.ts';
 import { ConfigError } from './values.ts';
 
-export const DEFAULT_CONFIG_FILE = '/etc/gangway/daemon.json';
+const DEFAULT_CONFIG_FILE = '/etc/gangway/daemon.json';
 
 /** Go's `%v` of a value, as dockerd prints both sides of a conflict. */
 function goValue(value: unknown): string {

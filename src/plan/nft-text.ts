@@ -83,7 +83,7 @@ function chainText(chain: Chain, family: TableFamily, logDrops: boolean): string
   return [`  chain ${chain.name} {`, ...lines, '  }'].join('\n');
 }
 
-export function ruleText(rule: Rule, family: TableFamily, logDrops = false): string {
+function ruleText(rule: Rule, family: TableFamily, logDrops = false): string {
   const matches = rule.matches.map((match) => matchText(match, family));
   const logs = logDrops && rule.verdict.kind === 'drop';
   const log = logs ? [`log prefix "${rule.id}" group ${DROP_LOG_GROUP}`] : [];
