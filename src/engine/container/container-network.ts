@@ -2,7 +2,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Network } from '../../model/network.ts';
 import type { NamespaceChoice } from '../../runtime/spec/build-spec.ts';
 import type { AttachRequest, NetworkFiles } from '../networking.ts';
-import { type Container, networkMode } from './container.ts';
+import { type Container, isOnNone, networkMode } from './container.ts';
 import type { Containers } from './containers.ts';
 import { runningPid } from './launch.ts';
 import { checkLinked, linkedFrom, linkedHosts } from './links.ts';
@@ -63,7 +63,7 @@ export class ContainerNetwork {
 
   /** After a restart of the daemon. */
   resume(container: Container): void {
-    if (networkMode(container.hostConfig).kind !== 'networks') return;
+    if (networkMode(container.hostConfig).kind !== 'networks' || isOnNone(container)) return;
     this.#containers.platform.networking.serveNames(container.id, container.hostConfig.Dns ?? []);
   }
 
