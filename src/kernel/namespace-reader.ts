@@ -10,10 +10,11 @@ import type {
 import type { Port, Protocol } from '../model/port.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
 import { KernelError } from './kernel.ts';
+import { IFLA, linkHeader, parseLink } from './link-message.ts';
 import { attribute, type NetlinkMessage, parseAttributes, readText, u32 } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { Nftables } from './nftables.ts';
-import { IFLA, linkHeader, parseLink, RouteSocket, RTM } from './rtnetlink.ts';
+import { RouteSocket, RTM } from './rtnetlink.ts';
 import { listeningSockets } from './socket-diag.ts';
 import { currentNetns, socketOwners } from './socket-owner.ts';
 import { readSysctl } from './sysctl.ts';

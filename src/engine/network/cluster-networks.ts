@@ -89,7 +89,7 @@ export class ClusterNetworks {
   async peers(network: OverlayNetwork): Promise<readonly ClusterNode[]> {
     const cluster = this.#cluster;
     if (cluster === undefined) return [];
-    const here = this.#table.allEndpoints().some(({ networkId }) => networkId === network.id);
+    const here = this.#table.endpointsOf(network.id).length > 0;
     const peers = await cluster.peers(network.id).catch(() => []);
     const others = peers.filter(({ id }) => id !== cluster.node.id);
     return here ? [cluster.node, ...others] : others;
