@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
+import { readSysctl, writeSysctl } from '../../src/kernel/sysctl.ts';
 import { BREAKAGES, type Breakage, SHELL } from './breakages.ts';
 import { CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST } from './namespaces.ts';
-import { run, until } from './process.ts';
+import { must, run, until } from './process.ts';
 
 /** Connectivity broken by hand: `why` names the cause, a real connection agrees, and the suggested command mends it. */
 const only = process.env.BREAK;
@@ -98,6 +99,7 @@ for (const breakage of BREAKAGES) {
       'docker network create lamp; serve web 80 --network lamp -p 8080:80; serve db 80 --network lamp',
     );
     let stop = async (): Promise<void> => {};
+    const before = breakage.wholeMachine && readSysctl(breakage.wholeMachine);
     try {
       await shell(breakage.how);
       const { again } = breakage;
@@ -115,7 +117,8 @@ for (const breakage of BREAKAGES) {
       const fix = breakage.mend?.by ?? answer.fix;
       assert.ok(fix, `no command is suggested\n${told}`);
       if (process.env.BREAK_SHOW) console.log(`${breakage.name}\n  ${answer.sentence}\n  ${fix}`);
-      await shell(fix);
+      if (breakage.wholeMachine === undefined) await shell(fix);
+      else await must(['sh', '-c', fix]);
       if (breakage.cause === 'name-unknown' && fix.startsWith('gangway')) return;
       await until(
         `the mended way (${fix})`,
@@ -126,6 +129,7 @@ for (const breakage of BREAKAGES) {
         10,
       );
     } finally {
+      if (breakage.wholeMachine && before) writeSysctl(breakage.wholeMachine, before);
       await stop();
       await cleanUp();
     }

@@ -15,6 +15,8 @@ export interface Breakage {
   readonly again?: string;
   /** Instead of the command that the answer suggests, and why that is not run here. */
   readonly mend?: { readonly by: string; readonly because: string };
+  /** What the suggested command sets is of the whole machine and not to be written in a namespace: it is put back. */
+  readonly wholeMachine?: string;
   /** `yes`: small packets pass, so the answer is yes with a cause. */
   readonly reachable?: true;
 }
@@ -351,9 +353,6 @@ END`,
     ...PUBLISHED,
     cause: 'conntrack-full',
     words: /tracks \d+ connections and may track \d+/,
-    mend: {
-      by: 'kill $(cat $DIRECTORY/taker); conntrack -F >/dev/null 2>&1',
-      because: 'nf_conntrack_max is of the whole machine, and not to be written in a namespace',
-    },
+    wholeMachine: 'net/netfilter/nf_conntrack_max',
   },
 ];

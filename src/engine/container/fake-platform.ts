@@ -115,6 +115,7 @@ export function fakeEngine(t: TestContext) {
         return { path: `/run/netns/${id}` };
       },
       closeSandbox: (id: string) => void sandboxes.delete(id),
+      resolve: () => ({ driver: 'null' }),
       list: () => [],
       prepare: async () => {},
       forget: () => {},

@@ -120,14 +120,17 @@ export class ClusterNetworks {
         ...{ id, name, address, own: id === cluster.node.id },
         state: stateOf(id),
       })),
-      networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
-        name,
-        subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
-        vni,
-        here: endpoints.filter(({ networkId }) => networkId === id).length,
-        elsewhere: cluster.remotes(id).length,
-        blocks: cluster.blocks.own(id).map(formatPrefix),
-      })),
+      networks: cluster
+        .networks()
+        .toSorted((a, b) => a.name.localeCompare(b.name))
+        .map(({ id, name, vni, ipv4 }) => ({
+          name,
+          subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
+          vni,
+          here: endpoints.filter(({ networkId }) => networkId === id).length,
+          elsewhere: cluster.remotes(id).length,
+          blocks: cluster.blocks.own(id).map(formatPrefix),
+        })),
     };
   }
 

@@ -6,7 +6,7 @@ import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Where } from '../world.ts';
-import { listenEverywhere, makeAnew, publish, republish } from './remake.ts';
+import { listenEverywhere, publish, republish } from './remake.ts';
 import { nearestName } from './sentence.ts';
 
 /** The command that mends it, for a shell on the host; null where no command can be known. */
@@ -152,9 +152,11 @@ function leaveFor(situation: Situation, from: ContainerFacts, to: ContainerFacts
 
 function noNetwork(container: ContainerFacts | undefined): string | null {
   if (container === undefined) return null;
-  // What was made without a network is never connected to one.
-  if (container.network.kind === 'none') return makeAnew({ ...container, networkOptions: [] }, []);
-  return `docker network connect bridge ${container.name}`;
+  const connect = `docker network connect bridge ${container.name}`;
+  // Who is on `none` is on no other.
+  return container.network.kind === 'none'
+    ? `docker network disconnect none ${container.name} && ${connect}`
+    : connect;
 }
 
 function nameUnknown(
