@@ -6,7 +6,7 @@ import type { Protocol } from '../model/port.ts';
 import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
 import { IPV4_RULESET, IPV6_RULESET } from '../plan/ruleset.ts';
 import { SPOOF_GUARD } from '../plan/spoof-guard.ts';
-import { parseListing } from './foreign/listing.ts';
+import { foreignTables } from './foreign/listing.ts';
 import { Elements } from './packet.ts';
 import type { Space, Where, World } from './world.ts';
 
@@ -22,6 +22,7 @@ export interface ExampleEndpoint {
 
 export interface ExampleOptions {
   readonly firewall?: readonly string[];
+  readonly legacy?: NamespaceFacts['legacy'];
   readonly bridgeFirewall?: boolean;
   readonly settings?: Partial<NamespaceFacts['settings']>;
   readonly listeners?: readonly ListenerFacts[];
@@ -120,7 +121,7 @@ function facts(
     },
     listeners: [],
     firewall: [],
-    legacyTables: [],
+    legacy: [],
     ...more,
   };
 }
@@ -128,7 +129,7 @@ function facts(
 const space = (where: Where, of: NamespaceFacts): Space => ({
   where,
   facts: of,
-  foreign: of.firewall.map(parseListing).filter((table) => table !== undefined),
+  foreign: foreignTables(of),
 });
 
 export function exampleWorld(members: readonly ExampleEndpoint[], options: ExampleOptions = {}): World {
@@ -167,6 +168,7 @@ export function exampleWorld(members: readonly ExampleEndpoint[], options: Examp
     {
       listeners: options.listeners ?? [],
       firewall: options.firewall ?? [],
+      legacy: options.legacy ?? [],
       settings: {
         forwarding: { ipv4: true, ipv6: true },
         rpFilter: {},

@@ -1,7 +1,7 @@
 import type { Ip } from '../model/address.ts';
 import type { LinkFacts, ListenerFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
-import type { ForeignRule } from './foreign/rule.ts';
+import type { ForeignRule, LegacyTool } from './foreign/rule.ts';
 import type { Packet, PacketProtocol } from './packet.ts';
 import type { Where } from './world.ts';
 
@@ -16,7 +16,9 @@ export type RuleRef =
   | { readonly by: 'engine'; readonly id: string }
   | {
       readonly by: 'other';
+      /** With its family, but for one of `tool`. */
       readonly table: string;
+      readonly tool?: LegacyTool;
       readonly chain: string;
       /** The chain at the hook from which it is jumped to, or `chain` itself. */
       readonly base: string;

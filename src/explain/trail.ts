@@ -55,7 +55,7 @@ export class Trail {
             ? own()
             : masqueradeAddress(facts, route, linkNamed(facts, packet.oifname), packet.daddr),
         restore: (seen) => (bridge ? seen : restored(this.#rewrites, space, hook, seen)),
-        returns: () => routeTo(facts, packet.saddr)?.link === by?.index,
+        returns: () => by?.name === 'lo' || routeTo(facts, packet.saddr)?.link === by?.index,
         sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),
       },
       packet,

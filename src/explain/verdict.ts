@@ -149,7 +149,7 @@ const OUTSIDE: Space = {
     },
     listeners: [],
     firewall: [],
-    legacyTables: [],
+    legacy: [],
   },
 };
 

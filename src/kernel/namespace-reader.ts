@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { FAMILIES, type Family, ipFromBytes } from '../model/address.ts';
+import { type Family, ipFromBytes } from '../model/address.ts';
 import type {
   LinkFacts,
   ListenerFacts,
@@ -10,6 +9,7 @@ import type {
 import type { Port, Protocol } from '../model/port.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
 import { KernelError } from './kernel.ts';
+import { readLegacyFirewall } from './legacy-firewall.ts';
 import { attribute, type NetlinkMessage, parseAttributes, readText, u32 } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { Nftables } from './nftables.ts';
@@ -72,7 +72,7 @@ export function readNamespace(): NamespaceFacts {
       settings: readSettings(links),
       listeners: [],
       firewall: readFirewall(),
-      legacyTables: legacyTables(),
+      legacy: readLegacyFirewall(),
     };
   } finally {
     netlink.close();
@@ -185,16 +185,4 @@ function foreignTables(): readonly string[] {
   } finally {
     netlink.close();
   }
-}
-
-function legacyTables(): readonly string[] {
-  return FAMILIES.flatMap((family) => {
-    const file = family === 'ipv4' ? 'ip_tables_names' : 'ip6_tables_names';
-    try {
-      const names = readFileSync(`/proc/thread-self/net/${file}`, 'utf8').split('\n').filter(Boolean);
-      return names.map((name) => `${family === 'ipv4' ? 'iptables-legacy' : 'ip6tables-legacy'} ${name}`);
-    } catch {
-      return [];
-    }
-  });
 }

@@ -11,8 +11,16 @@ export interface NamespaceFacts {
   readonly listeners: readonly ListenerFacts[];
   /** nftables tables that are not the engine's, in nft's language with handles (`nft -a -y list table`). */
   readonly firewall: readonly string[];
-  /** Tables of iptables-legacy, which nothing here can read. */
-  readonly legacyTables: readonly string[];
+  /** Rules of iptables-legacy, by family; without an entry where it has no table. */
+  readonly legacy: readonly LegacyFirewall[];
+}
+
+export interface LegacyFirewall {
+  readonly family: Family;
+  /** `filter`, `nat`, `mangle`, `raw`, `security`. */
+  readonly tables: readonly string[];
+  /** What `iptables-legacy-save` prints; undefined where it could not be run. */
+  readonly listing: string | undefined;
 }
 
 export interface LinkFacts {

@@ -119,6 +119,51 @@ export const BREAKAGES: readonly Breakage[] = [
     words: /rejects it in web/,
   },
   {
+    name: 'iptables-legacy -A FORWARD -j DROP',
+    how: 'iptables-legacy -A FORWARD -d $(address web lamp) -p tcp --dport 80 -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words:
+      /drops it in the host: iptables-legacy table filter, chain FORWARD: -d [\d.]+\/32 -p tcp -m tcp --dport 80 -j DROP/,
+  },
+  {
+    name: 'iptables-legacy: a chain that is jumped to rejects',
+    how: `iptables-legacy -N mine; iptables-legacy -A FORWARD -i br-+ ! -s 192.0.2.0/24 -j mine
+      iptables-legacy -A mine -p tcp -m multiport --dports 79,80:90 -m comment --comment "it's \\$mine" -j REJECT`,
+    ...PAIR,
+    ...foreign,
+    words: /rejects it in the host: iptables-legacy table filter, chain mine: .*--dports 79,80:90/,
+  },
+  {
+    name: 'iptables-legacy drops before connection tracking (raw)',
+    how: 'iptables-legacy -t raw -A PREROUTING -p tcp --dport 8080 -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words: /iptables-legacy table raw, chain PREROUTING: -p tcp -m tcp --dport 8080 -j DROP/,
+  },
+  {
+    name: 'iptables-legacy -P FORWARD DROP, and an accept for other containers alone',
+    how: `iptables-legacy -P FORWARD DROP; iptables-legacy -A FORWARD -o $(bridge lamp) -d 172.31.255.1 -j ACCEPT
+      iptables-legacy -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    ...PUBLISHED,
+    ...foreign,
+    words: /the policy of iptables-legacy table filter, chain FORWARD/,
+  },
+  {
+    name: 'iptables-legacy drops the answers (tcp flags)',
+    how: 'iptables-legacy -t mangle -A FORWARD -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words: /drops the answer in the host: iptables-legacy table mangle/,
+  },
+  {
+    name: 'iptables-legacy inside the container that is asked',
+    how: 'in_ db iptables-legacy -A INPUT -p tcp --syn -j DROP',
+    ...PAIR,
+    ...foreign,
+    words: /drops it in db: iptables-legacy table filter, chain INPUT/,
+  },
+  {
     name: 'a firewalld-like zone',
     how: `nft -f - <<'END'
 table inet firewalld {

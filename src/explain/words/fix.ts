@@ -5,7 +5,8 @@ import type { Obstacle } from '../hop.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
-import type { Where } from '../world.ts';
+import { foreignRuleFix } from './foreign-rule.ts';
+import { inside } from './inside.ts';
 import { listenEverywhere, makeAnew, publish, republish } from './remake.ts';
 import { nearestName } from './sentence.ts';
 
@@ -66,7 +67,7 @@ function fixOfObstacle(
   const { where } = obstacle;
   switch (obstacle.kind) {
     case 'rule':
-      return foreignRule(situation, obstacle);
+      return foreignRuleFix(situation, obstacle);
     case 'forwarding-off':
       return familyOf(obstacle.to) === 'ipv4'
         ? 'sysctl -w net.ipv4.ip_forward=1'
@@ -89,47 +90,6 @@ function fixOfObstacle(
     default:
       return null;
   }
-}
-
-/** For what is in a container's namespace: its programs may not have the tools, so they come from the host. */
-function inside({ containers }: Situation, where: Where, command: string): string {
-  if (where.kind !== 'container') return command;
-  const pid = containers.find(({ id }) => id === where.id)?.pid ?? 0;
-  return `nsenter -t ${pid} -n ${command}`;
-}
-
-/**
- * Rules before the one that stops it, for this connection alone: what somebody else's firewall has is left as it is. An
- * accept ends its own base chain only, so it opens nothing else.
- */
-function foreignRule(situation: Situation, obstacle: Extract<Obstacle, { kind: 'rule' }>): string | null {
-  const { rule, where, back, hook, packet } = obstacle;
-  if (rule.by === 'engine') return null;
-  const { iifname, oifname, daddr, dport, protocol } = packet;
-  const by = (words: readonly string[], iif: string, oif: string): string =>
-    [
-      `insert rule ${rule.table} ${rule.base}`,
-      ...(iif === '' ? [] : [`iifname ${iif}`]),
-      ...(oif === '' ? [] : [`oifname ${oif}`]),
-      ...words,
-      'accept',
-    ].join(' ');
-  const ip = familyOf(daddr) === 'ipv4' ? 'ip' : 'ip6';
-  const port = dport === 0 ? [`meta l4proto ${protocol}`] : [`${protocol} dport ${dport}`];
-  const answers = ['ct state established,related'];
-  const there = by([`${ip} daddr ${daddr}`, ...port], iifname, oifname);
-  const bridged = rule.table.startsWith('bridge ');
-  if (bridged) {
-    // Bridges know no connections of their own.
-    const around = back ? by([`${ip} daddr ${daddr}`], iifname, oifname) : there;
-    return inside(situation, where, `nft '${around}'`);
-  }
-  const rules = back
-    ? [by(answers, iifname, oifname), ...(hook === 'forward' ? [by(answers, oifname, iifname)] : [])]
-    : hook === 'forward'
-      ? [there, by(answers, oifname, iifname)]
-      : [there];
-  return inside(situation, where, `nft '${rules.join('; ')}'`);
 }
 
 /** Through a network of TO's, if it has one of the user's. */

@@ -22,14 +22,16 @@ export const end = ({ address, port }: End): string =>
 
 export function ruleName(rule: RuleRef): string {
   if (rule.by === 'engine') return rule.id;
-  const { table, chain, rule: of } = rule;
-  return of === undefined ? `${table} ${chain} policy` : `${table} ${chain} handle ${of.handle}`;
+  const { table, chain, rule: of, tool } = rule;
+  const place = tool === undefined ? `${table} ${chain}` : `${tool} ${table} ${chain}`;
+  if (of === undefined) return `${place} policy`;
+  return `${place} ${tool === undefined ? 'handle' : 'rule'} ${of.handle}`;
 }
 
 export function ruleWords(rule: RuleRef): string {
   if (rule.by === 'engine') return `rule ${rule.id} of Gangway`;
-  const { table, chain, rule: of } = rule;
-  const place = `table ${table}, chain ${chain}`;
+  const { table, chain, rule: of, tool } = rule;
+  const place = `${tool === undefined ? '' : `${tool} `}table ${table}, chain ${chain}`;
   return of === undefined ? `the policy of ${place}` : `${place}: ${of.text}`;
 }
 
