@@ -1,4 +1,5 @@
 import type { Family } from '../../model/address.ts';
+import { legacyWords } from './legacy-words.ts';
 import type { Entry, Statement, Verdict } from './rule.ts';
 import { ALL_BITS } from './statement.ts';
 import { unquoted } from './token.ts';
@@ -50,9 +51,6 @@ export function parseLegacyRule(
   }
   return found;
 }
-
-/** Words of iptables-save; one with a blank in it has its quotes. */
-export const legacyWords = (text: string): readonly string[] => text.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
 
 /** A comment may look like an option. */
 const ARITY: Readonly<Record<string, number>> = { '--comment': 1, '--tcp-flags': 2, '-f': 0 };

@@ -1,7 +1,6 @@
 import { familyOf } from '../../model/address.ts';
-import { legacyWords } from '../foreign/legacy-rule.ts';
+import { legacyDeletion } from '../foreign/legacy-words.ts';
 import type { LegacyTool } from '../foreign/rule.ts';
-import { unquoted } from '../foreign/token.ts';
 import type { Obstacle, RuleRef } from '../hop.ts';
 import type { Situation } from '../situation.ts';
 import { inside } from './inside.ts';
@@ -29,10 +28,8 @@ function legacyFix(
   { rule: { table, chain, base, rule }, back, hook, packet }: Stopped,
 ): readonly string[] {
   const change = `${tool} -t ${table}`;
-  const words = rule === undefined ? [] : legacyWords(rule.text);
-  if (rule !== undefined && words[0] !== '-j') {
-    return [`${change} -D ${chain} ${words.map(shellWord).join(' ')}`];
-  }
+  if (rule !== undefined && !rule.text.startsWith('-j'))
+    return [legacyDeletion(tool, table, chain, rule.text)];
   const { iifname, oifname, daddr, dport, protocol } = packet;
   const accept = (match: string, iif: string, oif: string): string =>
     [`${change} -I ${base}`, iif && `-i ${iif}`, oif && `-o ${oif}`, match, '-j ACCEPT']
@@ -45,12 +42,6 @@ function legacyFix(
   const other = accept(answers, oifname, iifname);
   const rules = back ? [accept(answers, iifname, oifname)] : [there];
   return [...rules, ...(hook === 'forward' ? [other] : [])];
-}
-
-/** iptables-save quotes what has a blank, with the signs of a shell as they are. */
-function shellWord(word: string): string {
-  const plain = unquoted(word).replaceAll(/\\(["'\\])/g, '$1');
-  return /^[\w@%+=:,./!-]+$/.test(plain) ? plain : `'${plain.replaceAll("'", "'\\''")}'`;
 }
 
 /**
