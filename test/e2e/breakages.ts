@@ -212,6 +212,43 @@ END`,
     words: /a route of the host says/,
   },
   {
+    name: 'a policy rule that prohibits what a container sends',
+    how: 'ip rule add pref 90 from $(address web lamp) iif $(bridge lamp) prohibit',
+    ...OUT,
+    cause: 'no-route',
+    words: /the rule "pref 90 from [\d.]+\/32 iif br-\w+ prohibit" of the host says that/,
+  },
+  {
+    name: 'a policy rule that leads to a table with a blackhole route',
+    how: `ip route add blackhole default table 77; ip rule add pref 91 to $(address web lamp)/24 ipproto tcp dport 80 lookup 77`,
+    ...PUBLISHED,
+    cause: 'no-route',
+    words: /a route says, to which the rule "pref 91 .* ipproto tcp dport 80 lookup 77" of the host leads/,
+  },
+  {
+    name: 'a policy rule for a mark that iptables-legacy sets',
+    how: `iptables-legacy -t mangle -A PREROUTING -i br-+ -p tcp -j MARK --set-mark 7
+      ip route add ${OUTSIDE}/32 dev docker0 table 78; ip rule add pref 92 fwmark 7 lookup 78`,
+    ...OUT,
+    cause: 'no-route',
+    words:
+      /rule isolation of Gangway drops it; the rule "pref 92 from all fwmark 0x7 lookup 78" of the host sends it there/,
+  },
+  {
+    name: 'a policy rule inside, by which answers take another way',
+    how: 'in_ web ip rule add pref 93 from $(address web lamp) unreachable',
+    ...PUBLISHED,
+    cause: 'no-route',
+    words: /the answer does not come back: the rule "pref 93 .* unreachable" of web/,
+  },
+  {
+    name: 'a policy rule that leads away from the bridge',
+    how: `ip route add default via ${OUTSIDE} table 79; ip rule add pref 94 to $(address web lamp) lookup 79`,
+    ...PUBLISHED,
+    cause: 'no-route',
+    words: /it leaves this host by up0.*; the rule "pref 94 .* lookup 79" of the host sends it there/,
+  },
+  {
     name: 'a smaller MTU in the container that is asked',
     how: 'in_ db ip link set eth0 mtu 1200',
     ...PAIR,

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import { after, test } from 'node:test';
+import { LOCAL_TABLE, MAIN_TABLE } from '../../src/model/kernel-facts.ts';
 import type { Port } from '../../src/model/port.ts';
 import { bridge, create, element, kernel, netns, remove, ruleset, serve, veth } from './stage.ts';
 
@@ -24,10 +25,10 @@ test('links, addresses and routes of the host and of a sandbox, and which ends b
   assert.equal(eth0.peer, port.index);
   assert.equal(host.links.find(({ index }) => index === port.master)?.name, bridge.ifName);
   assert.deepEqual([eth0.up, eth0.carrier, eth0.kind, eth0.mac], [true, true, 'veth', endpoint.mac]);
-  const [route] = inside.routes.filter(({ table, to }) => table === 'main' && to === undefined);
+  const [route] = inside.routes.filter(({ table, to }) => table === MAIN_TABLE && to === undefined);
   assert.deepEqual([route?.gateway, route?.link, route?.kind], ['10.88.0.1', eth0.index, 'unicast']);
   const local = inside.routes.find(({ to }) => to?.address === '10.88.0.2');
-  assert.deepEqual([local?.kind, local?.table, local?.source], ['local', 'local', '10.88.0.2']);
+  assert.deepEqual([local?.kind, local?.table, local?.source], ['local', LOCAL_TABLE, '10.88.0.2']);
   const onLink = host.routes.find(({ to }) => to?.address === '10.88.0.0' && to.length === 24);
   assert.equal(onLink?.source, '10.88.0.1');
 });

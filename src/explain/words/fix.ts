@@ -2,6 +2,8 @@ import { familyOf, formatPrefix } from '../../model/address.ts';
 import { GATEWAY_NETWORK } from '../../model/network.ts';
 import { networkOfAddress, networksOf } from '../diagnosis.ts';
 import type { Obstacle } from '../hop.ts';
+import { type Misleading, misleadingIn, obstacleOf } from '../misleading.ts';
+import { ruleDeletion } from '../policy.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
@@ -13,7 +15,7 @@ import { nearestName } from './sentence.ts';
 /** The command that mends it, for a shell on the host; null where no command can be known. */
 export function fixOf(situation: Situation, verdict: Verdict): string | null {
   const { plan, cause, culprit, way } = verdict;
-  const obstacle = way?.outcome.kind === 'stopped' ? way.outcome.obstacle : undefined;
+  const obstacle = way && obstacleOf(situation.world, way);
   const from = plan.from.kind === 'container' ? plan.from.container : undefined;
   const to = plan.to.kind === 'container' ? plan.to.container : undefined;
   switch (cause) {
@@ -55,7 +57,9 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
             `ip link set dev ${way.gap.narrow.name} mtu ${way.gap.sender.mtu}`,
           );
     default:
-      return obstacle === undefined ? null : fixOfObstacle(situation, obstacle, to ?? from);
+      return obstacle === undefined
+        ? null
+        : fixOfObstacle(situation, obstacle, to ?? from, way && misleadingIn(way));
   }
 }
 
@@ -63,8 +67,10 @@ function fixOfObstacle(
   situation: Situation,
   obstacle: Obstacle,
   party: ContainerFacts | undefined,
+  misleading: Misleading | undefined,
 ): string | null {
   const { where } = obstacle;
+  if (misleading !== undefined) return inside(situation, misleading.where, ruleDeletion(misleading.rule));
   switch (obstacle.kind) {
     case 'rule':
       return foreignRuleFix(situation, obstacle);
@@ -157,10 +163,11 @@ function takenPort(situation: Situation, culprit: ContainerFacts | undefined): s
 
 function mendRoute(
   situation: Situation,
-  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
+  { where, to, refusing, rule }: Extract<Obstacle, { kind: 'no-route' }>,
 ): string | null {
   const family = familyOf(to);
   const ip = family === 'ipv4' ? 'ip' : 'ip -6';
+  if (rule !== undefined) return inside(situation, where, ruleDeletion(rule));
   if (refusing !== undefined) {
     const prefix = refusing.to === undefined ? 'default' : formatPrefix(refusing.to);
     return inside(situation, where, `${ip} route del ${prefix}`);
