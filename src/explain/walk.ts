@@ -1,13 +1,13 @@
-import { familyOf, type Ip, isAny } from '../model/address.ts';
+import { familyOf, type Ip } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
 import type { End, Hop, MtuGap } from './hop.ts';
 import { listenerFor } from './listener.ts';
 import type { PacketProtocol } from './packet.ts';
-import type { Flow } from './policy.ts';
 import { reasonAtDoor } from './reverse-path.ts';
-import { isLocal, linkNamed, linkOf, lookUp, type Routing, sourceFor } from './route.ts';
+import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
+import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
 import { type Outcome, Trail } from './trail.ts';
 import { arriveByTunnel, macvlanWith, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
@@ -50,19 +50,6 @@ export function walk(world: World, question: Question): Way {
   return { outcome, hops: trail.hops, gap: trail.gap };
 }
 
-/** What routes are looked up by: of what comes in, or, without a device that it comes by, of what is sent here. */
-const flowOf = ({
-  daddr,
-  saddr,
-  iifname,
-  mark,
-  protocol,
-  sport,
-  dport,
-}: Omit<Flying, 'saddr'> & { readonly saddr?: Ip | undefined }): Flow => ({
-  ...{ to: daddr, from: saddr, iif: iifname || 'lo', mark, protocol, sport, dport },
-});
-
 class Walker {
   readonly #trail: Trail;
   readonly #question: Question;
@@ -102,27 +89,12 @@ class Walker {
   }
 
   /** A program of the namespace sends. */
-  #leave(space: Space, given: Omit<Flying, 'saddr'> & { readonly saddr?: Ip }): Outcome {
+  #leave(space: Space, given: Sending): Outcome {
     const { facts } = space;
-    let routing = this.#trail.route(space, flowOf(given));
-    let { route } = routing;
-    if (route === undefined || route.kind === 'refusing') {
-      return this.#trail.noRoute(space, given.daddr, routing);
-    }
-    const saddr = given.saddr ?? sourceFor(facts, route, given.daddr);
-    // Once it has a source, the kernel asks again (ip_route_connect); what sends an echo, or IPv6, asks once.
-    if (
-      given.saddr === undefined &&
-      ['tcp', 'udp'].includes(given.protocol) &&
-      familyOf(given.daddr) === 'ipv4'
-    ) {
-      routing = lookUp(facts, flowOf({ ...given, saddr }));
-      route = routing.route;
-      if (route === undefined || route.kind === 'refusing') {
-        return this.#trail.noRoute(space, given.daddr, routing);
-      }
-    }
-    if (saddr === undefined) return this.#trail.stop(space, { kind: 'no-route', to: given.daddr });
+    const begun = begin(this.#trail, space, given);
+    if ('kind' in begun) return begun;
+    let { routing, route } = begun;
+    const { saddr } = begun;
     const first: Flying = {
       ...given,
       saddr,
@@ -137,10 +109,8 @@ class Walker {
     if (packet.daddr !== first.daddr || reroute) {
       // ip_route_me_harder: by addresses and mark alone.
       routing = this.#trail.route(space, { to: packet.daddr, from: saddr, iif: 'lo', mark: packet.mark });
+      if (!leads(routing.route)) return this.#trail.noRoute(space, packet.daddr, routing);
       route = routing.route;
-      if (route === undefined || route.kind === 'refusing') {
-        return this.#trail.noRoute(space, packet.daddr, routing);
-      }
     }
     const device = this.#deviceOf(space, route);
     if (route.kind === 'local') {
@@ -261,7 +231,7 @@ class Walker {
       ...packet,
       iifname: '',
       oifname: '',
-      saddr: this.#answersFrom(space, packet, listener),
+      saddr: answersFrom(space, packet, listener),
       daddr: packet.saddr,
       sport: packet.dport,
       dport: packet.sport,
@@ -269,17 +239,6 @@ class Walker {
       settled: false,
       mark: 0,
     });
-  }
-
-  /** A datagram socket for every address answers from the one that the route back has, whichever was asked (ip(7)). */
-  #answersFrom(
-    space: Space,
-    { protocol, saddr, daddr }: Flying,
-    listener: ReturnType<typeof listenerFor>,
-  ): Ip {
-    if (protocol !== 'udp' || listener === undefined || !isAny(listener.address)) return daddr;
-    const { route } = lookUp(space.facts, { to: saddr, iif: 'lo', protocol });
-    return (route && sourceFor(space.facts, route, saddr)) ?? daddr;
   }
 
   /** The answer has come to a program: to the one that asked, from where it asked? */

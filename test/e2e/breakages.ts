@@ -223,7 +223,8 @@ END`,
     how: `ip route add blackhole default table 77; ip rule add pref 91 to $(address web lamp)/24 ipproto tcp dport 80 lookup 77`,
     ...PUBLISHED,
     cause: 'no-route',
-    words: /a route says, to which the rule "pref 91 .* ipproto tcp dport 80 lookup 77" of the host leads/,
+    words:
+      /a route of table 77 says .*, and the rule "pref 91 .* ipproto tcp dport 80 lookup 77" of the host leads there/,
   },
   {
     name: 'a policy rule for a mark that iptables-legacy sets',

@@ -208,8 +208,8 @@ function noRouteWords(
   if (refusing === undefined && rule === undefined) return `${where} has no route to ${to}`;
   const by = rule === undefined ? '' : `${policyWords(rule)} of ${where}`;
   if (refusing === undefined) return `${by} says that ${to} is not to be reached`;
-  const route = rule === undefined ? `a route of ${where} says` : `a route says, to which ${by} leads,`;
-  return `${route} that ${to} is not to be reached`;
+  const [of, and] = rule === undefined ? [where, ''] : [`table ${refusing.table}`, `, and ${by} leads there`];
+  return `a route of ${of} says that ${to} is not to be reached${and}`;
 }
 
 const policyWords = (rule: PolicyRule): string => `the rule "${policyText(rule)}"`;
