@@ -88,6 +88,7 @@ test('a mark that is set is looked at by later rules, and an interface that is n
     'type filter hook output priority 0; policy accept;',
     'tcp dport 9 counter meta mark set 0x00000007 # handle 1',
     'udp dport 9 meta mark set ct mark & 0x0000ff00 # handle 2',
+    'tcp dport 6 limit rate 5/second meta mark set 0x00000007 # handle 7',
     'meta mark 0x00000007 drop # handle 3',
     'tcp dport 5 notrack # handle 4',
     'ct state untracked reject # handle 5',
@@ -111,6 +112,7 @@ test('a mark that is set is looked at by later rules, and an interface that is n
   };
   assert.equal(run({ dport: '9' }), 'drop 3');
   assert.equal(run({ dport: '9', l4proto: 'udp' }), 'masquerade 6 3');
+  assert.equal(run({ dport: '6' }), 'masquerade 6 3', 'whether it was set cannot be told');
   assert.equal(run({ dport: '5' }), 'reject 5');
   assert.equal(run({ dport: '1' }), 'masquerade 6');
   assert.equal(run({ dport: '1', iifname: 'lo' }), 'none ');
