@@ -158,6 +158,13 @@ function seen(breakage: Breakage): Promise<Answer> {
   });
 }
 
+/** Listing makes a table: only those are looked at that are there. */
+const LEGACY_CLEAN = `
+  for t in $(cat /proc/net/ip_tables_names); do
+    iptables-legacy -t $t -F; iptables-legacy -t $t -X
+    for c in PREROUTING INPUT FORWARD OUTPUT POSTROUTING; do iptables-legacy -t $t -P $c ACCEPT || true; done
+  done`;
+
 async function cleanUp(): Promise<void> {
   await quietly(`
     kill $(cat $DIRECTORY/taker); rm -f $DIRECTORY/taker
@@ -165,6 +172,9 @@ async function cleanUp(): Promise<void> {
   await quietly('docker rm -f web db');
   await quietly('for n in lamp other web-db; do docker network rm $n; done');
   await quietly(`nft list tables | grep -v ' gangway$' | while read -r t; do nft delete $t; done`);
+  await quietly(LEGACY_CLEAN);
+  await quietly('for p in 90 91 92 94; do ip rule del pref $p || true; done');
+  await quietly('for t in 77 78 79; do ip route flush table $t; done');
   await quietly('ip route del blackhole 198.51.100.2/32');
   await quietly('ip link del up1; nsenter -t $OUTSIDE_PID -n ip addr del 203.0.113.9/32 dev lo');
   await shell('sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.up0.rp_filter=0');

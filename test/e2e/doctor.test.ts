@@ -109,6 +109,23 @@ test('a rule of somebody else drops packets of a bridge, another some of all tha
   await shell('nft delete table inet corp; nft delete table ip filter');
 });
 
+test('a chain and a rule of iptables-legacy', async () => {
+  await breaks(
+    'iptables-legacy -P FORWARD DROP',
+    'forward-chain',
+    'iptables-legacy filter FORWARD',
+    /policy drop, and no rule before it lets docker0 through/,
+  );
+  await shell('iptables-legacy -P FORWARD ACCEPT; iptables-legacy -F');
+  await breaks(
+    "iptables-legacy -N mine; iptables-legacy -A FORWARD -j mine; iptables-legacy -A mine -i docker+ -p tcp -m comment --comment 'a b' --dport 443 -j DROP",
+    'forward-rule',
+    'iptables-legacy filter mine 1',
+    /iptables-legacy table filter, chain mine: -i docker\+ -p tcp .*--dport 443 -j DROP/,
+  );
+  await shell('iptables-legacy -F; iptables-legacy -X');
+});
+
 test("somebody adds a rule to the engine's own table", async () => {
   await shell('nft insert rule ip gangway forward tcp dport 80 drop');
   const [finding] = await examine();

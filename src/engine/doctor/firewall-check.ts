@@ -89,7 +89,7 @@ function rules(look: Look, foreign: readonly FirewallRule[]): readonly Finding[]
 }
 
 const unquoted = (text: string): string => text.replace(/"[^"]*"/g, '');
-const globbed = (pattern: string, name: string): boolean =>
+export const globbed = (pattern: string, name: string): boolean =>
   pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 
 function prefixesIn(text: string): readonly Prefix[] {
