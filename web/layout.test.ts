@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Topology } from '../src/model/topology.ts';
 import { largeTopology } from '../test/e2e/stand-in-daemon.ts';
+import { endName } from './ends.ts';
 import { DIRECTIONS, neighbour } from './keys.ts';
 import { type LayoutOptions, layOut } from './layout.ts';
 import { modelOf, sectionsOf } from './model.ts';
 import type { Scene, SceneNode } from './scene.ts';
-import { endName, wayOf } from './ways.ts';
+import { wayOf } from './ways.ts';
 
 const scene = (topology: Topology, width: number, more: Partial<LayoutOptions> = {}, query = ''): Scene => {
   const model = modelOf(topology);

@@ -3,6 +3,7 @@ import type { DaemonState, DropEvent, Rates } from '../src/ui/messages.ts';
 import { Details } from './details.ts';
 import { Drops } from './drops.ts';
 import { byId, setText } from './elements.ts';
+import { askedAs, endName, targetOf } from './ends.ts';
 import { FlowLayer } from './flow.ts';
 import { Focus } from './focus.ts';
 import { DIRECTIONS, neighbour } from './keys.ts';
@@ -13,7 +14,7 @@ import { Picture } from './picture.ts';
 import { Question } from './question.ts';
 import type { SceneNode } from './scene.ts';
 import { Tools } from './tools.ts';
-import { drawWay, endName, wayOf } from './ways.ts';
+import { drawWay, wayOf } from './ways.ts';
 
 const root = byId('picture', HTMLElement);
 const picture = new Picture(root, byId('nodes', HTMLElement), byId('edges', SVGSVGElement));
@@ -81,32 +82,6 @@ function tell(nothing: boolean): void {
   );
 }
 
-function endsOf(node: SceneNode | undefined): string | undefined {
-  switch (node?.kind) {
-    case 'place':
-      return node.place.container.name;
-    case 'outside':
-      return 'outside';
-    case 'host':
-      return 'host';
-    case 'port':
-      return node.to;
-    default:
-      return undefined;
-  }
-}
-
-/** With the port that is most likely meant: a published one, else one that the image names. */
-function targetOf(node: SceneNode, end: string): string {
-  if (node.kind === 'outside') return 'internet';
-  const container = model?.topology.containers.find(({ name }) => name === end);
-  if (container === undefined) return end;
-  const [published] = model?.portsOf.get(container.id) ?? [];
-  const [exposed] = container.exposed;
-  const port = published === undefined ? exposed : `${published.containerPort}/${published.protocol}`;
-  return port === undefined ? end : `${end}:${port.replace(/\/tcp$/, '')}`;
-}
-
 /** The first one chosen is A; the next one is B, and the question is asked. */
 function choose(id: string): void {
   const node = nodeOf(id);
@@ -116,15 +91,15 @@ function choose(id: string): void {
     draw();
     return;
   }
-  const end = endsOf(node);
-  const before = endsOf(nodeOf(chosen));
+  const end = askedAs(node);
+  const before = askedAs(nodeOf(chosen));
   if (chosen === id) {
     clear();
     return;
   }
   chosen = id;
   if (end !== undefined && before !== undefined && before !== end && question.answered === undefined) {
-    question.ask(before, targetOf(node, end));
+    question.ask(before, targetOf(model, node, end));
   } else if (end !== undefined) question.begin(end);
   draw();
   document.body.classList.add('asking');
@@ -167,9 +142,9 @@ function marks(): void {
   const ends = answered === undefined ? [] : [endName(answered.from), endName(answered.to)];
   for (const node of picture.scene.nodes) {
     if (node.id === chosen) add(node.id, 'chosen');
-    const name = endsOf(node);
+    const name = askedAs(node);
     if (name !== undefined && node.kind === 'place') {
-      if (name === pointed || (name === endsOf(current) && node.id !== chosen)) add(node.id, 'same');
+      if (name === pointed || (name === askedAs(current) && node.id !== chosen)) add(node.id, 'same');
       if (name === ends[0]) add(node.id, 'end-a');
       else if (name === ends[1]) add(node.id, 'end-b');
       if (dropped.has(name)) add(node.id, 'dropped');
@@ -201,7 +176,7 @@ root.addEventListener('click', (event) => {
 
 root.addEventListener('pointerover', (event) => {
   const node = nodeOf(idOf(event.target));
-  const name = node?.kind === 'place' || node?.kind === 'port' ? endsOf(node) : undefined;
+  const name = node?.kind === 'place' || node?.kind === 'port' ? askedAs(node) : undefined;
   if (name === pointed) return;
   pointed = name;
   marks();

@@ -1,7 +1,8 @@
 import { showAnswer } from './answer.ts';
 import { byId, h } from './elements.ts';
+import { endName } from './ends.ts';
 import { ask } from './live.ts';
-import { endName, type WhyAnswer } from './ways.ts';
+import type { WhyAnswer } from './ways.ts';
 
 export interface Answered {
   readonly from: string;

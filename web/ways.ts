@@ -1,4 +1,5 @@
 import { s } from './elements.ts';
+import { endName } from './ends.ts';
 import type { Model } from './model.ts';
 import { rounded } from './picture.ts';
 import type { Point, Scene } from './scene.ts';
@@ -18,12 +19,6 @@ export interface WhyStep {
   readonly from?: unknown;
   readonly to?: unknown;
   readonly detail?: string | null;
-}
-
-/** One end of a question: `web`, `web:80`, `db:53/udp`, `outside`. */
-export function endName(text: string): string {
-  if (/^\[.*\]/.test(text)) return text.slice(1, text.indexOf(']'));
-  return /^[^:]*:\d+(\/\w+)?$/.test(text) ? text.slice(0, text.indexOf(':')) : text;
 }
 
 /** Where the way ends short, by the answer's cause. */

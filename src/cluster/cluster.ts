@@ -1,28 +1,16 @@
 import type { Logger } from 'pino';
 import type { Collection, Store } from '../engine/store.ts';
-import type { Prefix } from '../model/address.ts';
 import { notFound } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
 import { Catalog } from './catalog.ts';
+import { Changes, type ClusterListener } from './changes.ts';
 import { CALL_MS, type ClusterStore } from './cluster-store.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
 import type { Mirror } from './mirror.ts';
 import { OwnEndpoints } from './own-endpoints.ts';
 import { Remotes } from './remotes.ts';
-
-/** What the cluster tells the engine of this host. */
-export interface ClusterListener {
-  networkCame(spec: OverlaySpec): void;
-  networkWent(id: string): void;
-  /** Endpoints of other hosts on this network, or their hosts, are others than before: those with these ids, or any. */
-  remotesChanged(networkId: string, endpointIds: ReadonlySet<string> | 'any'): void;
-  /** A host came, went, or has another address. */
-  nodesChanged?(): void;
-  /** The cluster had forgotten this host, and gave its addresses to another. */
-  blockLost(networkId: string, block: Prefix): void;
-}
 
 export interface ClusterOptions {
   readonly remote: ClusterStore;
@@ -38,9 +26,6 @@ export type ClusterState = 'connecting' | 'connected' | 'away' | 'closed';
 const RETRY_MS = [250, 500, 1000, 2000] as const;
 /** A store that a thousand hosts come back to answers late: who gave up and began anew would keep it so. */
 const PATIENCE_MS = [CALL_MS, 2 * CALL_MS, 4 * CALL_MS] as const;
-const FORGET_AFTER_MS = 24 * 3600 * 1000;
-/** Of one host; a large cluster is looked through more often. */
-const SWEEPS_PER_TERM = 24;
 
 /**
  * This host's part in the cluster: what all hosts agree on is mirrored here and kept on disk, so that it is known while
@@ -55,20 +40,15 @@ export class Cluster {
   readonly #catalog: Catalog;
   readonly #own: OwnEndpoints;
   readonly #leftovers: Leftovers;
-  readonly #forgetAfterMs: number;
   readonly #endpoints = new Map<string, Remotes>();
   /** Kept on disk: a daemon that starts while the store is away leaves the data path as it is. */
   readonly #remotes: Collection<{ readonly key: string; readonly value: RemoteEndpoint }>;
-  /** Which endpoints, by network, are others since the listener looked. */
-  readonly #changed = new Map<string, Set<string> | 'any'>();
-  #listener: ClusterListener | undefined;
-  #nodesTold = false;
+  readonly #changes: Changes;
   #state: ClusterState = 'connecting';
   #since = Date.now();
   #fault: string | undefined;
   #attempt = 0;
   #retry: NodeJS.Timeout | undefined;
-  #sweeping: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
     const { remote, local, node, log } = options;
@@ -78,8 +58,8 @@ export class Cluster {
     this.#membership = new Membership(remote, local, node, log);
     this.#catalog = new Catalog(remote, local, this.#membership, log);
     this.#own = new OwnEndpoints(remote, local, this.#membership);
-    this.#forgetAfterMs = options.forgetAfterMs ?? FORGET_AFTER_MS;
-    this.#leftovers = new Leftovers(remote, log, this.#forgetAfterMs);
+    this.#changes = new Changes(log);
+    this.#leftovers = new Leftovers(remote, log, options.forgetAfterMs);
     this.#remotes = local.collection('cluster_remotes');
     this.blocks = new Blocks(remote, local, node.id, (guards, writes) =>
       this.#membership.commit(guards, writes),
@@ -88,7 +68,7 @@ export class Cluster {
 
   /** Begins, and goes on by itself: nothing of this host waits for the store. */
   start(listener: ClusterListener): void {
-    this.#listener = listener;
+    this.#changes.tell(listener);
     const { networks } = this.#catalog;
     networks.onChange = (key, spec) => {
       const id = key.slice('nets/'.length);
@@ -101,7 +81,7 @@ export class Cluster {
     for (const mirror of [hosts, alive]) {
       mirror.onChange = (key: string) => {
         this.#hostChanged(key.slice(key.indexOf('/') + 1));
-        this.#nodesChanged();
+        this.#changes.ofNodes();
       };
     }
     for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
@@ -195,7 +175,7 @@ export class Cluster {
     const remotes = new Remotes(this.#remote, networkId, this.node.id, this.#remotes, this.#log);
     const { mirror } = remotes;
     this.#endpoints.set(networkId, remotes);
-    remotes.onChange = (endpointId) => this.#remotesChanged(networkId, [endpointId]);
+    remotes.onChange = (endpointId) => this.#changes.ofRemotes(networkId, [endpointId]);
     mirror.onLost = () => this.#lost('a watch ended');
     if (this.#state === 'connected') void mirror.open().catch((error: unknown) => this.#lost(error));
   }
@@ -229,7 +209,8 @@ export class Cluster {
   close(): void {
     this.#state = 'closed';
     clearTimeout(this.#retry);
-    clearTimeout(this.#sweeping);
+    this.#changes.close();
+    this.#leftovers.close();
     for (const mirror of this.#mirrors()) mirror.pause();
     this.#membership.close();
     this.#remote.close();
@@ -242,42 +223,10 @@ export class Cluster {
     return [hosts, alive, this.#catalog.networks, ...endpoints];
   }
 
-  /** As with the endpoints: a listing tells all hosts in one go. */
-  #nodesChanged(): void {
-    if (this.#nodesTold) return;
-    this.#nodesTold = true;
-    queueMicrotask(() => {
-      this.#nodesTold = false;
-      if (this.#state !== 'closed') this.#listener?.nodesChanged?.();
-    });
-  }
-
   #hostChanged(nodeId: string): void {
     for (const [networkId, remotes] of this.#endpoints) {
       const there = remotes.ofHost(nodeId);
-      if (there.size > 0) this.#remotesChanged(networkId, there);
-    }
-  }
-
-  /** A listing tells thousands of changes in one go: the listener looks once. */
-  #remotesChanged(networkId: string, endpointIds: Iterable<string> | 'any'): void {
-    if (this.#changed.size === 0) queueMicrotask(() => this.#tellChanged());
-    const known = this.#changed.get(networkId);
-    if (endpointIds === 'any' || known === 'any') this.#changed.set(networkId, 'any');
-    else if (known === undefined) this.#changed.set(networkId, new Set(endpointIds));
-    else for (const id of endpointIds) known.add(id);
-  }
-
-  #tellChanged(): void {
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    if (this.#state === 'closed') return;
-    for (const [id, endpointIds] of changed) {
-      try {
-        this.#listener?.remotesChanged(id, endpointIds);
-      } catch (error) {
-        this.#log.error({ err: error, network: id }, 'a change of the cluster could not be followed');
-      }
+      if (there.size > 0) this.#changes.ofRemotes(networkId, there);
     }
   }
 
@@ -288,10 +237,8 @@ export class Cluster {
       const place = await this.#membership.register(() => this.#lost('the lease ended'), within);
       for (const mirror of this.#mirrors()) await mirror.open(within);
       if (place === 'new') await this.#lookAtBlocks();
-      await this.#own.refresh(
-        this.networks().map(({ id }) => id),
-        within,
-      );
+      const networks = this.networks().map(({ id }) => id);
+      await this.#own.refresh(networks, within);
     } catch (error) {
       this.#lost(error);
       return;
@@ -301,27 +248,14 @@ export class Cluster {
     this.#setState('connected');
     this.#log.info({ nodes: this.status().nodes.length }, 'the cluster store is reached');
     // Who is dead counts again.
-    for (const id of this.#endpoints.keys()) this.#remotesChanged(id, 'any');
+    for (const id of this.#endpoints.keys()) this.#changes.ofRemotes(id, 'any');
     this.#flush();
-    this.#sweepLater();
+    this.#leftovers.sweepLater(() => this.#state === 'connected');
   }
 
   async #lookAtBlocks(): Promise<void> {
     const lost = await this.blocks.verify((id) => this.network(id));
-    for (const { networkId, block } of lost) this.#listener?.blockLost(networkId, block);
-  }
-
-  /** Some time or other, so that not all hosts look at once. */
-  #sweepLater(): void {
-    clearTimeout(this.#sweeping);
-    const delay = (this.#forgetAfterMs / SWEEPS_PER_TERM) * (0.5 + Math.random());
-    this.#sweeping = setTimeout(() => {
-      if (this.#state !== 'connected') return;
-      this.#leftovers
-        .sweep()
-        .catch((error: unknown) => this.#log.warn({ err: error }, 'who is away could not be looked at'))
-        .finally(() => this.#sweepLater());
-    }, delay).unref();
+    for (const { networkId, block } of lost) this.#changes.ofBlock(networkId, block);
   }
 
   /** A cluster that had forgotten this host says so at the first write. */

@@ -13,6 +13,9 @@ interface Gone {
 
 /** etcd takes 128 operations in a transaction unless told otherwise (`--max-txn-ops`). */
 const BATCH = 100;
+const FORGET_AFTER_MS = 24 * 3600 * 1000;
+/** Of one host; a large cluster is looked through more often. */
+const SWEEPS_PER_TERM = 24;
 
 /**
  * What a host that does not come back has left in the store: endpoints that keep networks from being removed, blocks that
@@ -23,11 +26,28 @@ export class Leftovers {
   readonly #remote: ClusterStore;
   readonly #log: Logger;
   readonly #forgetAfterMs: number;
+  #sweeping: NodeJS.Timeout | undefined;
 
-  constructor(remote: ClusterStore, log: Logger, forgetAfterMs: number) {
+  constructor(remote: ClusterStore, log: Logger, forgetAfterMs = FORGET_AFTER_MS) {
     this.#remote = remote;
     this.#log = log;
     this.#forgetAfterMs = forgetAfterMs;
+  }
+
+  /** Again and again, some time or other, so that not all hosts look at once; ends where `connected` says no. */
+  sweepLater(connected: () => boolean): void {
+    clearTimeout(this.#sweeping);
+    const delay = (this.#forgetAfterMs / SWEEPS_PER_TERM) * (0.5 + Math.random());
+    this.#sweeping = setTimeout(() => {
+      if (!connected()) return;
+      this.sweep()
+        .catch((error: unknown) => this.#log.warn({ err: error }, 'who is away could not be looked at'))
+        .finally(() => this.sweepLater(connected));
+    }, delay).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#sweeping);
   }
 
   /** Notes who is away, and forgets who has been for long. @throws EngineError UNAVAILABLE */

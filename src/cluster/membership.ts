@@ -8,6 +8,8 @@ import { Mirror } from './mirror.ts';
 /** A host that does not renew for so long is taken for dead: its containers leave the names, not the data path. */
 const NODE_LEASE_SECONDS = 15;
 
+const inOrder = new Intl.Collator('en', { numeric: true });
+
 /**
  * Who belongs to the cluster, and this host among them. `hosts/<id>` is there from a host's first connection until it is
  * forgotten; `alive/<id>` only while it renews its lease.
@@ -28,9 +30,11 @@ export class Membership {
     this.alive = new Mirror(remote, 'alive/', undefined, log);
   }
 
-  /** Every host, whether it lives or not. */
+  /** Every host, whether it lives or not: by name and then by address, the same on all. */
   list(): readonly ClusterNode[] {
-    return this.hosts.values();
+    return this.hosts
+      .values()
+      .toSorted((a, b) => inOrder.compare(a.name, b.name) || inOrder.compare(a.address, b.address));
   }
 
   isAlive(nodeId: string): boolean {

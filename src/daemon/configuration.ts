@@ -1,31 +1,16 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DaemonConfig } from '../engine/config.ts';
-import {
-  ANY_IPV4,
-  bitsOf,
-  contains,
-  familyOf,
-  type InterfaceAddress,
-  type Ip,
-  type Ipv4,
-  type Ipv6,
-  parseIfName,
-  parseInterfaceAddress,
-  parseIp,
-  parseIpv4,
-  parseIpv6,
-  prefixOf,
-} from '../model/address.ts';
-import { EngineError, invalid } from '../model/errors.ts';
 import { clusterConfig } from './cluster-options.ts';
 import { readConfigFile } from './file.ts';
 import type { RawConfig } from './flags.ts';
+import { networkConfig } from './network-options.ts';
 import { OPTIONS } from './option.ts';
+import { OptionReader } from './option-reader.ts';
 import * as values from './values.ts';
 import { ConfigError } from './values.ts';
 
-export const DEFAULT_CONFIG_FILE = '/etc/gangway/daemon.json';
+const DEFAULT_CONFIG_FILE = '/etc/gangway/daemon.json';
 
 /** Go's `%v` of a value, as dockerd prints both sides of a conflict. */
 function goValue(value: unknown): string {
@@ -60,48 +45,6 @@ function refuseMissing(raw: RawConfig, flags: RawConfig): void {
   }
 }
 
-/** Reads values of the merged configuration by kind; what flags or file have checked already is trusted. */
-class Reader {
-  readonly #raw: RawConfig;
-  constructor(raw: RawConfig) {
-    this.#raw = raw;
-  }
-  text(key: string): string | undefined {
-    const value = this.#raw[key];
-    return typeof value === 'string' && value !== '' ? value : undefined;
-  }
-  flag(key: string, fallback: boolean): boolean {
-    const value = this.#raw[key];
-    return typeof value === 'boolean' ? value : fallback;
-  }
-  number(key: string): number | undefined {
-    const value = this.#raw[key];
-    return typeof value === 'number' ? value : undefined;
-  }
-  list(key: string): readonly string[] {
-    return (this.#raw[key] as readonly string[] | undefined) ?? [];
-  }
-  record<T>(key: string): Readonly<Record<string, T>> {
-    return (this.#raw[key] as Readonly<Record<string, T>> | undefined) ?? {};
-  }
-  pools(): readonly values.RawPool[] {
-    return (this.#raw['default-address-pools'] as readonly values.RawPool[] | undefined) ?? [];
-  }
-}
-
-/** Parses an address option; the option's name goes into the error. */
-function named<T>(name: string, text: string | undefined, parse: (text: string) => T): T | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof EngineError || error instanceof ConfigError) {
-      throw new ConfigError(`invalid ${name}: ${error.message}`);
-    }
-    throw error;
-  }
-}
-
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 function logLevel(text: string): DaemonConfig['logLevel'] {
@@ -122,93 +65,7 @@ function checkLabels(labels: readonly string[]): readonly string[] {
   return [...seen.values()];
 }
 
-function network(read: Reader): DaemonConfig['network'] {
-  const bridgeName = read.text('bridge');
-  const bridge = bridgeName === 'none' ? 'none' : named('bridge name', bridgeName, parseIfName);
-  const bip = named('bip', read.text('bip'), ipv4Cidr);
-  const bip6 = named('bip6', read.text('bip6'), ipv6Cidr);
-  if (bridge !== undefined && bridge !== 'none' && bip !== undefined) {
-    throw new ConfigError('You specified -b & --bip, mutually exclusive options. Please specify only one');
-  }
-  const fixed = named('fixed-cidr', read.text('fixed-cidr'), ipv4Cidr);
-  const fixed6 = named('fixed-cidr-v6', read.text('fixed-cidr-v6'), ipv6Cidr);
-  const gateway = named('default-gateway', read.text('default-gateway'), parseIpv4);
-  const gateway6 = named('default-gateway-v6', read.text('default-gateway-v6'), parseIpv6);
-  checkInside('', bip, fixed, gateway);
-  checkInside('-v6', bip6, fixed6, gateway6);
-  const mark = named('bridge-accept-fwmark', read.text('bridge-accept-fwmark'), values.firewallMark);
-  const mtu = read.number('mtu') ?? 0;
-  if (mtu < 0) throw new ConfigError(`invalid default MTU: ${mtu}`);
-  if (mtu !== 0 && (mtu < 68 || mtu > 65_535)) {
-    throw new ConfigError(`invalid default MTU: ${mtu} (68 to 65535; RFC 791 needs 68)`);
-  }
-  return {
-    ...(bridge === undefined ? {} : { bridge }),
-    ...(bip === undefined ? {} : { bip }),
-    ...(fixed === undefined ? {} : { fixedCidr: prefixOf(fixed) }),
-    ...(gateway === undefined ? {} : { defaultGateway: gateway }),
-    ipv6: read.flag('ipv6', false),
-    ...(bip6 === undefined ? {} : { bip6 }),
-    ...(fixed6 === undefined ? {} : { fixedCidrV6: prefixOf(fixed6) }),
-    ...(gateway6 === undefined ? {} : { defaultGatewayV6: gateway6 }),
-    dns: read.list('dns').map(values.ip),
-    dnsSearch: read.list('dns-search'),
-    dnsOpts: read.list('dns-opts'),
-    ip: named('ip', read.text('ip'), parseIp) ?? ANY_IPV4,
-    ...(mtu === 0 ? {} : { mtu }),
-    icc: read.flag('icc', true),
-    ipMasq: read.flag('ip-masq', true),
-    ipForward: read.flag('ip-forward', true),
-    iptables: read.flag('iptables', true),
-    ip6tables: read.flag('iptables', true) && read.flag('ip6tables', true),
-    allowDirectRouting: read.flag('allow-direct-routing', false),
-    ...(mark && { bridgeAcceptFwmark: mark }),
-    hostGatewayIps: read.list('host-gateway-ips').map(values.ip),
-    defaultNetworkOpts: read.record<Readonly<Record<string, string>>>('default-network-opts'),
-    defaultAddressPools: read.pools().map(({ base, size }) => {
-      const prefix = named('default address pool', base, parseInterfaceAddress) as InterfaceAddress;
-      if (size < prefix.length || size > bitsOf(prefix.address)) {
-        throw new ConfigError(`invalid default address pool: size ${size} does not fit into ${base}`);
-      }
-      return { base: prefixOf(prefix), size };
-    }),
-  };
-}
-
-function ipv4Cidr(text: string): InterfaceAddress<Ipv4> {
-  const parsed = parseInterfaceAddress(text);
-  if (familyOf(parsed.address) !== 'ipv4') throw invalid(`${text} is not an IPv4 address`);
-  return parsed as InterfaceAddress<Ipv4>;
-}
-
-function ipv6Cidr(text: string): InterfaceAddress<Ipv6> {
-  const parsed = parseInterfaceAddress(text);
-  if (familyOf(parsed.address) !== 'ipv6') throw invalid(`${text} is not an IPv6 address`);
-  return parsed as InterfaceAddress<Ipv6>;
-}
-
-/** @param suffix of the options' names */
-function checkInside(
-  suffix: '' | '-v6',
-  bip: InterfaceAddress | undefined,
-  fixed: InterfaceAddress | undefined,
-  gateway: Ip | undefined,
-): void {
-  if (bip === undefined) return;
-  const subnet = prefixOf(bip);
-  if (fixed !== undefined && (fixed.length < subnet.length || !contains(subnet, fixed.address))) {
-    throw new ConfigError(
-      `invalid fixed-cidr${suffix}: ${fixed.address}/${fixed.length} is not part of the bridge's subnet ${subnet.address}/${subnet.length}`,
-    );
-  }
-  if (gateway !== undefined && !contains(subnet, gateway)) {
-    throw new ConfigError(
-      `invalid default-gateway${suffix}: ${gateway} is not in the bridge's subnet ${subnet.address}/${subnet.length}`,
-    );
-  }
-}
-
-function tls(read: Reader): NonNullable<DaemonConfig['tls']> | undefined {
+function tls(read: OptionReader): NonNullable<DaemonConfig['tls']> | undefined {
   const verify = read.flag('tlsverify', false);
   if (!verify && !read.flag('tls', false)) return undefined;
   const directory = process.env.DOCKER_CERT_PATH ?? join(homedir(), '.docker');
@@ -223,7 +80,7 @@ function tls(read: Reader): NonNullable<DaemonConfig['tls']> | undefined {
 }
 
 /** As flags or keys of their own, or as dockerd's `"proxies": {…}`. */
-function proxies(read: Reader): DaemonConfig['proxies'] {
+function proxies(read: OptionReader): DaemonConfig['proxies'] {
   const file = read.record<unknown>('proxies');
   const of = (key: string): string | undefined => {
     const given = read.text(key) ?? file[key];
@@ -236,14 +93,14 @@ function proxies(read: Reader): DaemonConfig['proxies'] {
   return { ...(http && { http }), ...(https && { https }), ...(no && { no }) };
 }
 
-function count(read: Reader, key: string, fallback: number, name: string): number {
+function count(read: OptionReader, key: string, fallback: number, name: string): number {
   const given = read.number(key);
   if (given !== undefined && given < 0) throw new ConfigError(`invalid ${name}: ${given}`);
   return given === undefined || given === 0 ? fallback : given;
 }
 
 function build(raw: RawConfig): DaemonConfig {
-  const read = new Reader(raw);
+  const read = new OptionReader(raw);
   const secure = tls(read);
   const hosts = read.list('hosts').map((text) => values.host(text, secure !== undefined));
   const debug = read.flag('debug', false);
@@ -286,7 +143,7 @@ function build(raw: RawConfig): DaemonConfig {
     cgroupParent: read.text('cgroup-parent') ?? '',
     proxies: proxies(read),
     ...(cluster && { cluster }),
-    network: network(read),
+    network: networkConfig(read),
   };
 }
 

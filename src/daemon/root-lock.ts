@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-export class RootInUse extends Error {
+class RootInUse extends Error {
   override readonly name = 'RootInUse';
 }
 

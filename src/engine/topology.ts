@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { LinkCounters, Topology, TopologyCounters, TopologyUplink } from '../model/topology.ts';
 import { type ContainerFacts, describeTopology, portId } from '../observe/topology.ts';
-import { type Container, networkMode } from './container/container.ts';
+import { type Container, isOnNone, networkMode } from './container/container.ts';
 import type { Containers } from './container/containers.ts';
 import type { Networks } from './network/networks.ts';
 
@@ -87,7 +87,7 @@ function factsOf(container: Container): ContainerFacts {
   const shape: Pick<ContainerFacts, 'mode' | 'of'> =
     mode.kind === 'container'
       ? { mode: 'shared', of: mode.ref }
-      : { mode: mode.kind === 'networks' ? 'own' : mode.kind };
+      : { mode: isOnNone(container) ? 'none' : mode.kind === 'host' ? 'host' : 'own' };
   return {
     id: container.id,
     name: container.name,

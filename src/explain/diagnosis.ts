@@ -45,7 +45,7 @@ export function causeOf(situation: Situation, plan: Plan, attempt: Attempt, obst
     case 'host-away':
       return 'host-away';
     case 'left':
-      return causeOfLeaving(situation, plan, obstacle.to);
+      return obstacle.back ? 'no-route' : causeOfLeaving(situation, plan, obstacle.to);
     case 'macvlan-host':
       return 'macvlan-host';
     case 'loop':
@@ -112,13 +112,13 @@ export function networksOf(
 function causeOfNoRoute(
   situation: Situation,
   plan: Plan,
-  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
+  { where, to, refusing, rule }: Extract<Obstacle, { kind: 'no-route' }>,
 ): Cause {
   if (where.kind !== 'container') return 'no-route';
   const container = situation.containers.find(({ id }) => id === where.id);
   const networks = container === undefined ? [] : networksOf(situation, container);
   if (networks.length === 0) return 'no-network';
-  if (refusing !== undefined) return 'no-route';
+  if (refusing !== undefined || rule !== undefined) return 'no-route';
   const space = situation.world.sandboxes.find((each) => each.where === where);
   if (space?.facts.links.some(({ name, up }) => name !== 'lo' && !up)) return 'link-broken';
   const family = familyOf(to);

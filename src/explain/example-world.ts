@@ -1,12 +1,20 @@
 import type { IfName, InterfaceAddress, Ip, NetnsPath } from '../model/address.ts';
-import { familyOf, prefixOf } from '../model/address.ts';
-import type { LinkFacts, ListenerFacts, NamespaceFacts, RouteFacts } from '../model/kernel-facts.ts';
+import { FAMILIES, familyOf, prefixOf } from '../model/address.ts';
+import {
+  type LinkFacts,
+  type ListenerFacts,
+  LOCAL_TABLE,
+  MAIN_TABLE,
+  type NamespaceFacts,
+  type PolicyRule,
+  type RouteFacts,
+} from '../model/kernel-facts.ts';
 import { addressesOf, type BridgeNetwork, type Endpoint, familiesOf } from '../model/network.ts';
 import type { Protocol } from '../model/port.ts';
 import { ALL_TABLES, type PlanFacts, planEndpoint, planNetwork } from '../plan/plan.ts';
 import { IPV4_RULESET, IPV6_RULESET } from '../plan/ruleset.ts';
 import { SPOOF_GUARD } from '../plan/spoof-guard.ts';
-import { parseListing } from './foreign/listing.ts';
+import { foreignTables } from './foreign/listing.ts';
 import { Elements } from './packet.ts';
 import type { Space, Where, World } from './world.ts';
 
@@ -22,6 +30,10 @@ export interface ExampleEndpoint {
 
 export interface ExampleOptions {
   readonly firewall?: readonly string[];
+  readonly legacy?: NamespaceFacts['legacy'];
+  /** Policy rules and routes that the host has besides. */
+  readonly rules?: readonly PolicyRule[];
+  readonly routes?: readonly RouteFacts[];
   readonly bridgeFirewall?: boolean;
   readonly settings?: Partial<NamespaceFacts['settings']>;
   readonly listeners?: readonly ListenerFacts[];
@@ -77,7 +89,7 @@ function routesOf(
     kind: 'unicast',
     source: undefined,
     metric: 0,
-    table: 'main',
+    table: MAIN_TABLE,
     ...more,
   });
   return [
@@ -88,7 +100,7 @@ function routesOf(
         ? prefixOf(each)
         : { address: each.address, length: family === 'ipv4' ? 32 : 128 };
       return [
-        route(local, each.link, { family, kind: 'local', source, table: 'local' }),
+        route(local, each.link, { family, kind: 'local', source, table: LOCAL_TABLE }),
         ...(each.link === 1 ? [] : [route(prefixOf(each), each.link, { family, source })]),
       ];
     }),
@@ -101,6 +113,13 @@ const LOOPBACK: readonly At[] = [
   { address: '::1' as Ip, length: 128, link: 1 },
 ];
 
+const USUAL_RULES: readonly PolicyRule[] = FAMILIES.flatMap((family) =>
+  [LOCAL_TABLE, MAIN_TABLE].map((table) => ({
+    ...{ family, priority: table === LOCAL_TABLE ? 0 : 32766, not: false, others: [] },
+    action: { kind: 'lookup', table } as const,
+  })),
+);
+
 function facts(
   links: readonly LinkFacts[],
   addresses: readonly At[],
@@ -111,6 +130,7 @@ function facts(
     links: [link(1, 'lo', { mtu: 65536 }), ...links],
     addresses: [...LOOPBACK, ...addresses],
     routes,
+    rules: USUAL_RULES,
     settings: {
       forwarding: { ipv4: false, ipv6: false },
       rpFilter: {},
@@ -120,7 +140,7 @@ function facts(
     },
     listeners: [],
     firewall: [],
-    legacyTables: [],
+    legacy: [],
     ...more,
   };
 }
@@ -128,7 +148,7 @@ function facts(
 const space = (where: Where, of: NamespaceFacts): Space => ({
   where,
   facts: of,
-  foreign: of.firewall.map(parseListing).filter((table) => table !== undefined),
+  foreign: foreignTables(of),
 });
 
 export function exampleWorld(members: readonly ExampleEndpoint[], options: ExampleOptions = {}): World {
@@ -157,16 +177,21 @@ export function exampleWorld(members: readonly ExampleEndpoint[], options: Examp
   const host = facts(
     [link(UPLINK, 'up0'), ...bridges, ...ports],
     addresses,
-    routesOf(
-      [...LOOPBACK, ...addresses],
-      [
-        { gateway: '198.51.100.2' as Ip, link: UPLINK },
-        { gateway: '2001:db8:7::2' as Ip, link: UPLINK },
-      ],
-    ),
+    [
+      ...routesOf(
+        [...LOOPBACK, ...addresses],
+        [
+          { gateway: '198.51.100.2' as Ip, link: UPLINK },
+          { gateway: '2001:db8:7::2' as Ip, link: UPLINK },
+        ],
+      ),
+      ...(options.routes ?? []),
+    ],
     {
       listeners: options.listeners ?? [],
       firewall: options.firewall ?? [],
+      legacy: options.legacy ?? [],
+      rules: [...USUAL_RULES, ...(options.rules ?? [])].toSorted((a, b) => a.priority - b.priority),
       settings: {
         forwarding: { ipv4: true, ipv6: true },
         rpFilter: {},

@@ -1,6 +1,6 @@
 import { familyOf, type Ip } from '../model/address.ts';
 import { PRIORITIES } from '../plan/rule.ts';
-import { judge, type Lookup, type Undecided } from './foreign/evaluate.ts';
+import { type Changes, judge, type Lookup, type Undecided } from './foreign/evaluate.ts';
 import type { Decision } from './foreign/rule.ts';
 import type { Hop, RuleRef } from './hop.ts';
 import { type Effect, type Hook, type Packet, passChain } from './packet.ts';
@@ -16,6 +16,8 @@ export interface Flying extends Packet {
 
 export interface Passage {
   readonly packet: Flying;
+  /** A mark was set where the kernel looks for the route anew. */
+  readonly reroute?: boolean;
   readonly stop?: { readonly rule: RuleRef; readonly verdict: 'drop' | 'reject'; readonly hook: string };
 }
 
@@ -43,12 +45,16 @@ const NAT_PRIORITY: Readonly<Record<HookOptions['hook'], number>> = {
   postrouting: PRIORITIES.srcnat,
 };
 
+/** NF_IP_PRI_CONNTRACK: what is to stay untracked has to be marked so before. */
+const CONNTRACK = -200;
+
 interface Link {
   readonly priority: number;
-  readonly nat: boolean;
+  readonly type: string;
   readonly pass: (packet: Flying) => {
     readonly effect: Effect | Decision | undefined;
     readonly rule: RuleRef;
+    readonly changes?: Changes;
   };
 }
 
@@ -62,16 +68,26 @@ export function passAll(options: HookOptions, given: Flying): Passage {
     packet = options.restore(packet);
     restored = true;
   };
+  let reroute = false;
   let translated = packet.settled === true;
   for (const link of links) {
     if (link.priority >= NAT_PRIORITY[options.hook]) settle();
-    if (link.nat && (packet.state !== 'new' || translated)) continue;
-    const { effect, rule } = link.pass(packet);
+    if (link.type === 'nat' && (packet.state !== 'new' || translated)) continue;
+    const { effect, rule, changes = {} } = link.pass(packet);
+    const { mark, untracked } = changes;
+    if (mark !== undefined && mark !== (packet.mark ?? 0)) {
+      packet = { ...packet, mark };
+      reroute ||= link.type === 'route';
+    }
+    if (untracked && link.priority < CONNTRACK) {
+      packet = { ...packet, state: 'untracked' };
+      restored = true;
+    }
     if (effect === undefined) continue;
     const { where } = options.space;
     switch (effect.kind) {
       case 'accept':
-        if (!link.nat)
+        if (link.type !== 'nat')
           options.hops.push({ kind: 'rule', where, verdict: 'accept', hook: options.hook, rule });
         break;
       case 'notrack':
@@ -92,7 +108,7 @@ export function passAll(options: HookOptions, given: Flying): Passage {
     }
   }
   settle();
-  return { packet };
+  return { packet, reroute };
 }
 
 function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
@@ -104,7 +120,7 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
     if (own === undefined || chain.base?.hook !== hook) continue;
     links.push({
       priority: PRIORITIES[chain.base.priority],
-      nat: chain.base.type === 'nat',
+      type: chain.base.type,
       pass: (seen) => {
         const effect = passChain(own.ruleset, own.elements, chain, seen);
         return { effect, rule: { by: 'engine', id: effect?.rule ?? '' } };
@@ -116,17 +132,20 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
     if (!fits) continue;
     for (const chain of table.chains) {
       if (chain.base?.hook !== hook) continue;
-      const name = `${table.family} ${table.name}`;
+      const { tool } = table;
+      const place =
+        tool === undefined ? { table: `${table.family} ${table.name}` } : { table: table.name, tool };
       links.push({
         priority: chain.base.priority,
-        nat: chain.base.type === 'nat',
+        type: chain.base.type,
         pass: (seen) => {
           const undecided: Undecided[] = [];
-          const judgement = judge(table, chain, lookup(options, seen), undecided);
+          const changes: Changes = {};
+          const judgement = judge(table, chain, lookup(options, seen), undecided, changes);
           for (const each of undecided) {
             const rule: RuleRef = {
               by: 'other',
-              table: name,
+              ...place,
               chain: each.chain,
               base: chain.name,
               rule: each.rule,
@@ -135,10 +154,11 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
           }
           const { verdict } = judgement;
           return {
+            changes,
             effect: verdict.kind === 'none' ? undefined : verdict,
             rule: {
               by: 'other',
-              table: name,
+              ...place,
               chain: judgement.chain,
               base: chain.name,
               rule: judgement.rule,
@@ -151,7 +171,7 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
   return links.sort((a, b) => a.priority - b.priority);
 }
 
-/** What foreign rules ask of the packet; marks are 0, nobody set one. */
+/** What foreign rules ask of the packet; marks of connections are 0. */
 function lookup(options: HookOptions, packet: Flying): Lookup {
   const port = (value: number): string | undefined => (value === 0 ? undefined : String(value));
   return (field) => {
@@ -170,8 +190,11 @@ function lookup(options: HookOptions, packet: Flying): Lookup {
       case 'dport':
         return port(packet.dport);
       case 'mark':
+        return packet.mark === 'unknown' ? undefined : String(packet.mark ?? 0);
       case 'ct mark':
         return '0';
+      case 'tcp flags':
+        return FLAGS[packet.state];
       case 'ct state':
         return packet.state;
       case 'ct status':
@@ -195,6 +218,13 @@ function lookup(options: HookOptions, packet: Flying): Lookup {
     }
   };
 }
+
+/** Of a connection's first packet, and of the first answer. */
+const FLAGS: Readonly<Record<Flying['state'], string | undefined>> = {
+  new: 'syn',
+  established: 'syn-ack',
+  untracked: undefined,
+};
 
 function translate(options: HookOptions, packet: Flying, effect: Effect | Decision): Flying | undefined {
   if (effect.kind === 'masquerade') {

@@ -1,7 +1,7 @@
 import type { Ip } from '../model/address.ts';
-import type { LinkFacts, ListenerFacts, RouteFacts } from '../model/kernel-facts.ts';
+import type { LinkFacts, ListenerFacts, PolicyRule, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
-import type { ForeignRule } from './foreign/rule.ts';
+import type { ForeignRule, LegacyTool } from './foreign/rule.ts';
 import type { Packet, PacketProtocol } from './packet.ts';
 import type { Where } from './world.ts';
 
@@ -16,12 +16,20 @@ export type RuleRef =
   | { readonly by: 'engine'; readonly id: string }
   | {
       readonly by: 'other';
+      /** With its family, but for one of `tool`. */
       readonly table: string;
+      readonly tool?: LegacyTool;
       readonly chain: string;
       /** The chain at the hook from which it is jumped to, or `chain` itself. */
       readonly base: string;
       readonly rule: ForeignRule | undefined;
     };
+
+/** A rule that says which table of routes is asked (`ip rule`). */
+export interface PolicyRef {
+  readonly by: 'routing';
+  readonly rule: PolicyRule;
+}
 
 /** One hop of a packet's way, as data; `words/` has the sentences. */
 export type Hop =
@@ -45,6 +53,8 @@ export type Hop =
       readonly to: Ip;
       readonly gateway: Ip | undefined;
       readonly device: string;
+      /** That led to it; none where every namespace has it. */
+      readonly rule: PolicyRule | undefined;
     }
   | {
       readonly kind: 'rule';
@@ -54,7 +64,7 @@ export type Hop =
       readonly rule: RuleRef;
     }
   /** A rule of somebody else's that could decide, and of which it cannot be told whether it matches. */
-  | { readonly kind: 'undecided'; readonly where: Where; readonly rule: RuleRef }
+  | { readonly kind: 'undecided'; readonly where: Where; readonly rule: RuleRef | PolicyRef }
   | {
       readonly kind: 'nat';
       readonly where: Where;
@@ -90,8 +100,13 @@ export type Reason =
       readonly hook: string;
       readonly packet: Pick<Packet, 'iifname' | 'oifname' | 'daddr' | 'dport' | 'protocol'>;
     }
-  /** @property refusing a route that says no (blackhole, unreachable, prohibit) */
-  | { readonly kind: 'no-route'; readonly to: Ip; readonly refusing?: RouteFacts | undefined }
+  /** @property refusing a route that says no (blackhole, unreachable, prohibit). @property rule that led to it, or says so itself */
+  | {
+      readonly kind: 'no-route';
+      readonly to: Ip;
+      readonly refusing?: RouteFacts | undefined;
+      readonly rule?: PolicyRule | undefined;
+    }
   /** Nobody behind the device has the address. */
   | { readonly kind: 'nobody'; readonly address: Ip; readonly device: string }
   | {

@@ -17,6 +17,8 @@ export interface Packet {
   readonly state: 'new' | 'established' | 'untracked';
   /** Its destination was rewritten by an earlier hook. */
   readonly dnat: boolean;
+  /** What rules set; absent is 0. */
+  readonly mark?: number | 'unknown';
   /** Of the frame it is in, where a bridge looks at it. */
   readonly mac?: string;
 }
@@ -163,8 +165,10 @@ function carryOut(ruleset: Ruleset, elements: Elements, rule: Rule, packet: Pack
 }
 
 function matches(match: Match, elements: Elements, packet: Packet): boolean {
-  // What is explained carries no mark.
-  if (match.kind === 'mark') return match.mark === 0;
+  if (match.kind === 'mark') {
+    const { mark = 0 } = packet;
+    return mark !== 'unknown' && (mark & match.mask) >>> 0 === match.mark;
+  }
   if (match.kind === 'lookup') {
     const key = fieldValues(match.fields, packet);
     return key !== undefined && (elements.find(match.set, key) !== undefined) !== (match.not ?? false);

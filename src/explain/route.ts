@@ -1,27 +1,67 @@
 import { bitsOf, contains, familyOf, type Ip, ipToBigInt, prefixOf } from '../model/address.ts';
-import type { LinkFacts, NamespaceFacts, RouteFacts } from '../model/kernel-facts.ts';
+import {
+  type LinkFacts,
+  LOCAL_TABLE,
+  MAIN_TABLE,
+  type NamespaceFacts,
+  type PolicyRule,
+  type RouteFacts,
+} from '../model/kernel-facts.ts';
+import { type Flow, isOfFamily, isUsual, ruleMatches } from './policy.ts';
 
-/**
- * The route the kernel chooses: table `local` before `main`, the longest prefix, the lowest metric. Policy rules are not
- * followed. Undefined: network is unreachable.
- */
-export function routeTo(facts: NamespaceFacts, to: Ip): RouteFacts | undefined {
-  const family = familyOf(to);
-  for (const table of ['local', 'main'] as const) {
-    const [best] = facts.routes
-      .filter((route) => route.family === family && route.table === table && covers(route, to))
-      .toSorted((a, b) => (b.to?.length ?? 0) - (a.to?.length ?? 0) || a.metric - b.metric);
-    if (best !== undefined) return best;
-  }
-  return undefined;
+/** What the kernel finds for a packet. */
+export interface Routing {
+  /** Undefined: network is unreachable. */
+  readonly route: RouteFacts | undefined;
+  /** The policy rule that led to the route or that says no; one that every namespace has is not told. */
+  readonly rule: PolicyRule | undefined;
+  /** Rules that would have decided, and of which it cannot be told whether they are about the packet; taken as if not. */
+  readonly undecided: readonly PolicyRule[];
 }
+
+/** The route the kernel chooses: policy rules one after the other, until a table has one (net/core/fib_rules.c, fib_rules_lookup). */
+export function lookUp(facts: NamespaceFacts, flow: Flow): Routing {
+  const undecided: PolicyRule[] = [];
+  let from = 0;
+  for (const rule of facts.rules) {
+    const { action, suppress, priority } = rule;
+    if (priority < from || action.kind === 'nop' || !isOfFamily(rule, flow)) continue;
+    const truth = ruleMatches(facts, rule, flow);
+    if (truth === false) continue;
+    let route: RouteFacts | undefined;
+    if (action.kind === 'lookup') {
+      route = bestIn(facts, action.table, flow.to);
+      if (route === undefined || route.kind === 'throw') continue;
+      if (suppress !== undefined && (route.to?.length ?? 0) <= suppress) continue;
+    }
+    if (truth === 'unknown') {
+      undecided.push(rule);
+      continue;
+    }
+    if (action.kind === 'goto') from = action.priority;
+    else return { route, rule: isUsual(rule) ? undefined : rule, undecided };
+  }
+  return { route: undefined, rule: undefined, undecided };
+}
+
+/** Of one table: the longest prefix, the lowest metric. */
+function bestIn({ routes }: NamespaceFacts, table: number, to: Ip): RouteFacts | undefined {
+  const family = familyOf(to);
+  return routes
+    .filter((route) => route.family === family && route.table === table && covers(route, to))
+    .toSorted((a, b) => (b.to?.length ?? 0) - (a.to?.length ?? 0) || a.metric - b.metric)[0];
+}
+
+/** What a kernel without policy rules would choose. */
+export const usualRoute = (facts: NamespaceFacts, to: Ip): RouteFacts | undefined =>
+  bestIn(facts, LOCAL_TABLE, to) ?? bestIn(facts, MAIN_TABLE, to);
 
 const covers = ({ to: prefix }: RouteFacts, to: Ip): boolean =>
   prefix === undefined || contains(prefixOf(prefix), to);
 
 /** Whether the namespace takes it for itself. */
 export const isLocal = (facts: NamespaceFacts, address: Ip): boolean =>
-  routeTo(facts, address)?.kind === 'local';
+  bestIn(facts, LOCAL_TABLE, address)?.kind === 'local';
 
 export const linkOf = (facts: NamespaceFacts, index: number): LinkFacts | undefined =>
   facts.links.find((link) => link.index === index);

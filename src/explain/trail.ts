@@ -2,7 +2,9 @@ import { familyOf, type Ip } from '../model/address.ts';
 import type { RouteFacts } from '../model/kernel-facts.ts';
 import { type Flying, type HookOptions, type Passage, passAll } from './hook.ts';
 import type { Hop, MtuGap, Obstacle, Reason } from './hop.ts';
-import { isLocal, linkNamed, masqueradeAddress, routeTo } from './route.ts';
+import type { Flow } from './policy.ts';
+import { reverse } from './reverse-path.ts';
+import { isLocal, linkNamed, lookUp, masqueradeAddress, type Routing } from './route.ts';
 import { type Rewrite, restored, rewriteOf } from './tracking.ts';
 import type { Space, World } from './world.ts';
 
@@ -55,7 +57,7 @@ export class Trail {
             ? own()
             : masqueradeAddress(facts, route, linkNamed(facts, packet.oifname), packet.daddr),
         restore: (seen) => (bridge ? seen : restored(this.#rewrites, space, hook, seen)),
-        returns: () => routeTo(facts, packet.saddr)?.link === by?.index,
+        returns: () => by?.name === 'lo' || lookUp(facts, reverse(packet)).route?.link === by?.index,
         sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),
       },
       packet,
@@ -88,8 +90,17 @@ export class Trail {
     return { kind: 'stopped', obstacle };
   }
 
-  noRoute(space: Space, to: Ip, route: RouteFacts | undefined): Outcome {
+  /** The kernel's choice; rules of which nothing can be told are noted. */
+  route(space: Space, flow: Flow): Routing {
+    const routing = lookUp(space.facts, flow);
+    for (const rule of routing.undecided) {
+      this.add({ kind: 'undecided', where: space.where, rule: { by: 'routing', rule } });
+    }
+    return routing;
+  }
+
+  noRoute(space: Space, to: Ip, { route, rule }: Pick<Routing, 'route' | 'rule'>): Outcome {
     const refusing = route?.kind === 'refusing' ? route : undefined;
-    return this.stop(space, { kind: 'no-route', to, refusing });
+    return this.stop(space, { kind: 'no-route', to, refusing, rule });
   }
 }

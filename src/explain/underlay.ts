@@ -1,6 +1,7 @@
 import type { Ip } from '../model/address.ts';
 import type { Flying } from './hook.ts';
-import { linkOf, routeTo, sourceFor } from './route.ts';
+import type { Flow } from './policy.ts';
+import { linkOf, sourceFor } from './route.ts';
 import type { Outcome, Trail } from './trail.ts';
 
 /** RFC 7348 §5. */
@@ -15,11 +16,14 @@ const UNKNOWN_PORT = 0;
  */
 export function passUnderlay(trail: Trail, direction: 'out' | 'in', away: Ip): Outcome | undefined {
   const { host } = trail.world;
-  const route = routeTo(host.facts, away);
-  if (route === undefined || route.kind === 'refusing') return trail.noRoute(host, away, route);
+  const flow: Flow = { to: away, iif: 'lo', protocol: 'udp', sport: UNKNOWN_PORT, dport: VXLAN_PORT };
+  const routing = trail.route(host, flow);
+  const { route } = routing;
+  if (route === undefined || route.kind === 'refusing') return trail.noRoute(host, away, routing);
   const own = sourceFor(host.facts, route, away);
   const link = linkOf(host.facts, route.link);
-  if (own === undefined || link === undefined) return trail.noRoute(host, away, undefined);
+  if (own === undefined || link === undefined)
+    return trail.noRoute(host, away, { route: undefined, rule: routing.rule });
   const outwards = direction === 'out';
   if (outwards && !link.up) return trail.stop(host, { kind: 'link', link: link.name, what: 'down' });
   const packet: Flying = {

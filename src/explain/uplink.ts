@@ -1,6 +1,6 @@
 import { bigIntToIp, contains, FAMILIES, familyOf, type Ip, ipToBigInt, prefixOf } from '../model/address.ts';
 import type { NamespaceFacts } from '../model/kernel-facts.ts';
-import { routeTo } from './route.ts';
+import { usualRoute } from './route.ts';
 import type { Uplink } from './situation.ts';
 
 /** RFC 5737, RFC 3849: where a packet to anywhere goes. */
@@ -8,7 +8,7 @@ const ANYWHERE: readonly Ip[] = ['203.0.113.1' as Ip, '2001:db8:ffff::1' as Ip];
 
 /** Undefined on a host without a default route. */
 export function uplinkOf(facts: NamespaceFacts): Uplink | undefined {
-  const [route] = ANYWHERE.map((address) => routeTo(facts, address)).filter(
+  const [route] = ANYWHERE.map((address) => usualRoute(facts, address)).filter(
     (found) => found?.kind === 'unicast' && found.to === undefined,
   );
   const link = facts.links.find(({ index }) => index === route?.link);

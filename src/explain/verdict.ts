@@ -3,6 +3,7 @@ import type { Cause } from '../model/cause.ts';
 import { isAddressed } from '../model/network.ts';
 import { causeOf, causeOfState, networksOf } from './diagnosis.ts';
 import type { Hop } from './hop.ts';
+import { misleadingIn, obstacleOf } from './misleading.ts';
 import { isLocal } from './route.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from './situation.ts';
 import { type Asker, type Attempt, type Plan, planQuestion } from './target.ts';
@@ -140,6 +141,7 @@ const OUTSIDE: Space = {
     links: [],
     addresses: [],
     routes: [],
+    rules: [],
     settings: {
       forwarding: { ipv4: false, ipv6: false },
       rpFilter: {},
@@ -149,7 +151,7 @@ const OUTSIDE: Space = {
     },
     listeners: [],
     firewall: [],
-    legacyTables: [],
+    legacy: [],
   },
 };
 
@@ -169,12 +171,17 @@ function judge(situation: Situation, plan: Plan, attempt: Attempt, way: Way): Ve
       if (way.hops.some(({ kind }) => kind === 'tunnel'))
         return { ...common, reachable: true, cause: undefined };
       if (!isOfContainers(situation, outcome.to)) return { ...common, reachable: true, cause: undefined };
-      const obstacle = { where: situation.world.host.where, back: false, ...outcome } as const;
-      return { ...common, reachable: false, cause: causeOf(situation, plan, attempt, obstacle) };
+      return { ...common, reachable: false, cause: causeOfEnd(situation, plan, attempt, way) };
     }
     case 'stopped':
-      return { ...common, reachable: false, cause: causeOf(situation, plan, attempt, outcome.obstacle) };
+      return { ...common, reachable: false, cause: causeOfEnd(situation, plan, attempt, way) };
   }
+}
+
+function causeOfEnd(situation: Situation, plan: Plan, attempt: Attempt, way: Way): Cause | undefined {
+  const obstacle = obstacleOf(situation.world, way);
+  if (misleadingIn(way) !== undefined) return 'no-route';
+  return obstacle && causeOf(situation, plan, attempt, obstacle);
 }
 
 /** An address that is nowhere but on this host. */

@@ -138,6 +138,51 @@ test('rules of others: before and after ours, for the first packet and for the a
   assert.equal(way('client', '10.1.0.2:80', { members }), 'inet fw c handle 2');
 });
 
+test('rules of iptables-legacy stand beside those of nft, and policy rules choose the way', () => {
+  const legacy = (table: string, ...rules: readonly string[]): ExampleOptions => {
+    const chains = [...new Set(rules.map((rule) => rule.split(' ')[0]))].map(
+      (name) => `:${name} ACCEPT [0:0]`,
+    );
+    const listing = [`*${table}`, ...chains, ...rules.map((rule) => `-A ${rule}`), 'COMMIT', ''].join('\n');
+    return { legacy: [{ family: 'ipv4', tables: [table], listing }] };
+  };
+  const published = (options: ExampleOptions): string => way('outside', '198.51.100.1:8080', options);
+  assert.equal(
+    published(legacy('filter', 'FORWARD -o br-front -p tcp -m tcp --dport 80 -j DROP')),
+    '10.1.0.2:80 iptables-legacy filter FORWARD rule 1',
+  );
+  assert.equal(
+    published(legacy('raw', 'PREROUTING -i up0 -p tcp -m tcp --dport 8080 -j DROP')),
+    'iptables-legacy raw PREROUTING rule 1',
+  );
+  assert.equal(
+    published(legacy('raw', 'PREROUTING -i up0 -p tcp -j CT --notrack')),
+    'nothing-listens',
+    'untracked, nothing is translated',
+  );
+  const marked = legacy('mangle', 'PREROUTING -i up0 -p tcp -j MARK --set-xmark 0x7/0xffffffff');
+  const usual = { family: 'ipv4', priority: 9, not: false, others: [] } as const;
+  const prohibit = { ...usual, action: { kind: 'refusing', how: 'prohibit' } } as const;
+  const rules = [{ ...prohibit, mark: { value: 7, mask: 0xff } }];
+  assert.equal(published({ ...marked, rules }), '10.1.0.2:80 no-route');
+  assert.equal(published({ rules }), '10.1.0.2:80 answered');
+  const output = legacy('mangle', 'OUTPUT -p tcp -j MARK --set-xmark 0x7/0xffffffff');
+  assert.equal(
+    way('host', '203.0.113.1:443', { ...output, rules }),
+    'no-route',
+    'the way is looked for anew',
+  );
+  const later = legacy('filter', 'OUTPUT -p tcp -j MARK --set-xmark 0x7/0xffffffff');
+  assert.equal(way('host', '203.0.113.1:443', { ...later, rules }), 'left');
+  const from = { ...prohibit, from: { address: '10.1.0.2' as Ip, length: 32 } };
+  assert.equal(published({ rules: [from] }), '10.1.0.2:80 back no-route');
+  assert.equal(way('web', '203.0.113.1:443', { rules: [from] }), 'no-route');
+  assert.equal(way('client', '10.1.0.2:80', { rules: [from] }), 'answered', 'a bridge asks no rule');
+  const own = { ...prohibit, from: { address: '198.51.100.1' as Ip, length: 32 } };
+  assert.equal(way('host', '203.0.113.1:443', { rules: [own] }), 'no-route', 'asked again with the source');
+  assert.equal(way('host', '203.0.113.1:0/icmp', { rules: [own] }), 'left');
+});
+
 test('settings of the kernel', () => {
   const published = (settings: NonNullable<ExampleOptions['settings']>): string =>
     way('outside', '198.51.100.1:8080', { settings });

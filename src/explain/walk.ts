@@ -1,4 +1,4 @@
-import { familyOf, type Ip, isAny } from '../model/address.ts';
+import { familyOf, type Ip } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
@@ -6,7 +6,8 @@ import type { End, Hop, MtuGap } from './hop.ts';
 import { listenerFor } from './listener.ts';
 import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
-import { isLocal, linkNamed, linkOf, routeTo, sourceFor } from './route.ts';
+import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
+import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
 import { type Outcome, Trail } from './trail.ts';
 import { arriveByTunnel, macvlanWith, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
@@ -88,14 +89,12 @@ class Walker {
   }
 
   /** A program of the namespace sends. */
-  #leave(space: Space, given: Omit<Flying, 'saddr'> & { readonly saddr?: Ip }): Outcome {
+  #leave(space: Space, given: Sending): Outcome {
     const { facts } = space;
-    let route = routeTo(facts, given.daddr);
-    if (route === undefined || route.kind === 'refusing') {
-      return this.#trail.noRoute(space, given.daddr, route);
-    }
-    const saddr = given.saddr ?? sourceFor(facts, route, given.daddr);
-    if (saddr === undefined) return this.#trail.stop(space, { kind: 'no-route', to: given.daddr });
+    const begun = begin(this.#trail, space, given);
+    if ('kind' in begun) return begun;
+    let { routing, route } = begun;
+    const { saddr } = begun;
     const first: Flying = {
       ...given,
       saddr,
@@ -105,13 +104,13 @@ class Walker {
     if (!this.#trail.back) this.#send(space, first);
     const full = this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
-    const { packet, stop } = this.#trail.pass(space, 'output', first, route);
+    const { packet, stop, reroute } = this.#trail.pass(space, 'output', first, route);
     if (stop !== undefined) return this.#trail.stopByRule(space, stop, packet);
-    if (packet.daddr !== first.daddr) {
-      route = routeTo(facts, packet.daddr);
-      if (route === undefined || route.kind === 'refusing') {
-        return this.#trail.noRoute(space, packet.daddr, route);
-      }
+    if (packet.daddr !== first.daddr || reroute) {
+      // ip_route_me_harder: by addresses and mark alone.
+      routing = this.#trail.route(space, { to: packet.daddr, from: saddr, iif: 'lo', mark: packet.mark });
+      if (!leads(routing.route)) return this.#trail.noRoute(space, packet.daddr, routing);
+      route = routing.route;
     }
     const device = this.#deviceOf(space, route);
     if (route.kind === 'local') {
@@ -128,7 +127,7 @@ class Walker {
       this.#trail.remember(space, first, after.packet);
       return this.#receive(space, by, { ...after.packet, settled: true });
     }
-    this.#trail.add({ kind: 'route', where: space.where, to: packet.daddr, gateway: route.gateway, device });
+    this.#routed(space, packet, routing, device);
     return this.#emit(space, route, packet, first);
   }
 
@@ -156,20 +155,33 @@ class Walker {
     this.#trail.add({ kind: 'leave', device: link.name, to: packet.daddr });
     if (!link.carrier) return this.#trail.stop(host, { kind: 'link', link: link.name, what: 'no-carrier' });
     if (!this.#trail.back) return { kind: 'left', device: link.name, to: packet.daddr };
+    // Whoever asked is on this host, and what goes out is lost to him.
+    if (this.#question.from.kind === 'inside') {
+      return this.#trail.stop(host, { kind: 'left', device: link.name, to: packet.daddr });
+    }
     return this.#home(this.#question.from.space, packet);
   }
 
   #receive(space: Space, by: LinkFacts, given: Flying): Outcome {
     if (++this.#passed > MOST_HOPS) return this.#trail.stop(space, { kind: 'loop' });
     const { facts } = space;
-    const first: Flying = { ...given, iifname: by.name, oifname: '', toHost: isLocal(facts, given.daddr) };
+    // Between two namespaces a packet loses its mark (skb_scrub_packet).
+    const mark = given.settled ? (given.mark ?? 0) : 0;
+    const first: Flying = {
+      ...given,
+      mark,
+      iifname: by.name,
+      oifname: '',
+      toHost: isLocal(facts, given.daddr),
+    };
     const full = given.settled ? undefined : this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
     const { packet, stop } = this.#trail.pass(space, 'prerouting', first, undefined);
     if (stop !== undefined) return this.#trail.stopByRule(space, stop, packet);
-    const reason = reasonAtDoor(facts, by, packet);
+    const routing = this.#trail.route(space, flowOf(packet));
+    const { route } = routing;
+    const reason = reasonAtDoor(facts, by, packet, route === undefined ? 'lo' : this.#deviceOf(space, route));
     if (reason !== undefined) return this.#trail.stop(space, reason);
-    const route = routeTo(facts, packet.daddr);
     if (route?.kind === 'local') {
       const input = this.#trail.pass(space, 'input', packet, undefined);
       if (input.stop !== undefined) return this.#trail.stopByRule(space, input.stop, packet);
@@ -181,15 +193,9 @@ class Walker {
     }
     const link = route === undefined || route.kind === 'refusing' ? undefined : linkOf(facts, route.link);
     if (route === undefined || link === undefined) {
-      return this.#trail.noRoute(space, packet.daddr, route);
+      return this.#trail.noRoute(space, packet.daddr, routing);
     }
-    this.#trail.add({
-      kind: 'route',
-      where: space.where,
-      to: packet.daddr,
-      gateway: route.gateway,
-      device: link.name,
-    });
+    this.#routed(space, packet, routing, link.name);
     const forward = this.#trail.pass(space, 'forward', { ...packet, oifname: link.name }, undefined);
     if (forward.stop !== undefined)
       return this.#trail.stopByRule(space, forward.stop, { ...packet, oifname: link.name });
@@ -225,24 +231,14 @@ class Walker {
       ...packet,
       iifname: '',
       oifname: '',
-      saddr: this.#answersFrom(space, packet, listener),
+      saddr: answersFrom(space, packet, listener),
       daddr: packet.saddr,
       sport: packet.dport,
       dport: packet.sport,
       state: 'established',
       settled: false,
+      mark: 0,
     });
-  }
-
-  /** A datagram socket for every address answers from the one that the route back has, whichever was asked (ip(7)). */
-  #answersFrom(
-    space: Space,
-    { protocol, saddr, daddr }: Flying,
-    listener: ReturnType<typeof listenerFor>,
-  ): Ip {
-    if (protocol !== 'udp' || listener === undefined || !isAny(listener.address)) return daddr;
-    const route = routeTo(space.facts, saddr);
-    return (route && sourceFor(space.facts, route, saddr)) ?? daddr;
   }
 
   /** The answer has come to a program: to the one that asked, from where it asked? */
@@ -267,6 +263,10 @@ class Walker {
     if (space.where.kind !== 'host') return false;
     const any = familyOf(daddr) === 'ipv4' ? '0.0.0.0' : '::';
     return [any, daddr].some((address) => this.#trail.world.held.has(`${protocol} ${address} ${dport}`));
+  }
+
+  #routed(space: Space, { daddr }: Flying, { route, rule }: Routing, device: string): void {
+    this.#trail.add({ kind: 'route', where: space.where, to: daddr, gateway: route?.gateway, device, rule });
   }
 
   #deviceOf(space: Space, route: RouteFacts): string {

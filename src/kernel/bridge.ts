@@ -1,7 +1,8 @@
 import type { BridgeResource } from '../plan/resource.ts';
 import { deleteLink, MARK, setAddresses, setIpv6, unlessGone } from './link.ts';
+import { IFLA } from './link-message.ts';
 import { attribute, mac, nested, text, u32 } from './netlink.ts';
-import { IFLA, type RouteSocket } from './rtnetlink.ts';
+import type { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
 
 /** @throws KernelError, and then there is no such bridge */

@@ -1,9 +1,10 @@
 import { type InterfaceAddress, ipFromBytes } from '../model/address.ts';
 import { TABLE_NAME } from '../plan/nft-text.ts';
 import * as libc from './libc.ts';
+import { type Link, parseLink } from './link-message.ts';
 import { type NetlinkMessage, parseAttributes, parseMessages, readText } from './netlink.ts';
 import { NETLINK_NETFILTER, NFNLGRP, openListener } from './netlink-listener.ts';
-import { type Link, parseLink, RTM } from './rtnetlink.ts';
+import { RTM } from './rtnetlink.ts';
 
 /** What happened in the kernel, by whoever did it. */
 export type KernelEvent =

@@ -10,9 +10,9 @@ import type { Program } from './socket-filter.ts';
  * thousands a second, and what is made for each of them has to be collected.
  */
 
-export const CT_NEW = 1 << 8;
+const CT_NEW = 1 << 8;
 export const CT_GET = (1 << 8) | 1;
-export const CT_DELETE = (1 << 8) | 2;
+const CT_DELETE = (1 << 8) | 2;
 /** Of a new entry's message. */
 const NLM_F_CREATE = 0x400;
 /** Length of struct nlmsghdr and struct nfgenmsg. */
@@ -38,7 +38,7 @@ const CLOSED = { first: 7, last: 8 } as const;
 const MOST = 4096;
 const GROUPS = [NFNLGRP.CONNTRACK_NEW, NFNLGRP.CONNTRACK_UPDATE, NFNLGRP.CONNTRACK_DESTROY];
 
-export interface Traffic {
+interface Traffic {
   readonly packets: number;
   readonly bytes: number;
 }

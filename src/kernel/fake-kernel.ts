@@ -7,7 +7,7 @@ import {
   isAny,
   type NetnsPath,
 } from '../model/address.ts';
-import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
+import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
@@ -151,6 +151,10 @@ export class FakeKernel implements Kernel {
 
   firewall(): Firewall {
     return { chains: [], rules: [] };
+  }
+
+  legacyFirewall(): readonly LegacyFirewall[] {
+    return [];
   }
 
   linkCounters(): ReadonlyMap<string, LinkCounters> {

@@ -2,7 +2,8 @@ import type { IfName, InterfaceAddress } from '../model/address.ts';
 import { prefixOf } from '../model/address.ts';
 import type { HostFacts, KernelError } from './kernel.ts';
 import { isGone, MARK } from './link.ts';
-import type { Link, RouteSocket } from './rtnetlink.ts';
+import type { Link } from './link-message.ts';
+import type { RouteSocket } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
 const DEFAULT_MTU = 1500;

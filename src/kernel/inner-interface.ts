@@ -2,9 +2,10 @@ import type { Family, Ip } from '../model/address.ts';
 import type { InnerInterface } from '../plan/resource.ts';
 import { KernelError } from './kernel.ts';
 import { setAddresses, setIpv6, unlessGone } from './link.ts';
+import { IFLA, type Link } from './link-message.ts';
 import { attribute, mac, u32 } from './netlink.ts';
 import type { NetnsSwitch } from './netns.ts';
-import { IFLA, type Link, RouteSocket } from './rtnetlink.ts';
+import { RouteSocket } from './rtnetlink.ts';
 import { writeSysctl } from './sysctl.ts';
 
 /**

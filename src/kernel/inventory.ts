@@ -2,7 +2,9 @@ import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
 import { gunzipSync } from 'node:zlib';
 import type { InterfaceAddress } from '../model/address.ts';
-import type { Link, Route, RouteSocket } from './rtnetlink.ts';
+import type { Link } from './link-message.ts';
+import type { Route } from './route-message.ts';
+import type { RouteSocket } from './rtnetlink.ts';
 
 /** Everything of the host's network that is not a rule, whoever made it. */
 export interface Inventory {

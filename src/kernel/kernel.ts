@@ -1,5 +1,5 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
-import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
+import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
@@ -60,6 +60,8 @@ export interface Kernel {
   tunnelEntries(): readonly TunnelEntry[];
   /** Base chains and rules, of others too. Costs a listing. */
   firewall(): Firewall;
+  /** Rules of iptables-legacy, which `firewall` does not have. Runs a process for each family that has tables of it. */
+  legacyFirewall(): readonly LegacyFirewall[];
   /** Links, addresses and routes, of others too. Costs listings. */
   inventory(): Inventory;
   /** A setting below `/proc/sys`, with slashes; undefined when the kernel has none of that name. */

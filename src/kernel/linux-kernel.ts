@@ -1,5 +1,5 @@
 import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
-import type { ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
+import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
@@ -21,6 +21,7 @@ import { announce } from './inner-interface.ts';
 import { bindInside, datagramInside, wholeDatagramsInside } from './inside-sockets.ts';
 import { type Inventory, inventory } from './inventory.ts';
 import type { HostFacts, Kernel, KernelError, TunnelEntry } from './kernel.ts';
+import { readLegacyFirewall } from './legacy-firewall.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
 import { type AskedPort, readListeners, readNamespace } from './namespace-reader.ts';
@@ -168,6 +169,10 @@ export class LinuxKernel implements Kernel {
 
   firewall(): Firewall {
     return firewall(this.#nft);
+  }
+
+  legacyFirewall(): readonly LegacyFirewall[] {
+    return readLegacyFirewall();
   }
 
   inventory(): Inventory {

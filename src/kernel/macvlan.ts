@@ -3,9 +3,10 @@ import type { MacvlanMode } from '../model/network.ts';
 import type { MacvlanResource } from '../plan/resource.ts';
 import { setUpInside } from './inner-interface.ts';
 import { deleteLink, MARK } from './link.ts';
+import { IFLA } from './link-message.ts';
 import { attribute, mac, nested, text, u32 } from './netlink.ts';
 import type { NetnsSwitch } from './netns.ts';
-import { IFLA, RouteSocket } from './rtnetlink.ts';
+import { RouteSocket } from './rtnetlink.ts';
 
 /** linux/if_link.h, `enum macvlan_mode`. */
 export const MACVLAN_MODES: Readonly<Record<MacvlanMode, number>> = {

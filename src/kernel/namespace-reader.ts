@@ -1,19 +1,23 @@
-import { readFileSync } from 'node:fs';
-import { FAMILIES, type Family, ipFromBytes } from '../model/address.ts';
-import type {
-  LinkFacts,
-  ListenerFacts,
-  NamespaceFacts,
-  RouteFacts,
-  SettingFacts,
+import { type Family, ipFromBytes } from '../model/address.ts';
+import {
+  type LinkFacts,
+  type ListenerFacts,
+  LOCAL_TABLE,
+  MAIN_TABLE,
+  type NamespaceFacts,
+  type RouteFacts,
+  type SettingFacts,
 } from '../model/kernel-facts.ts';
 import type { Port, Protocol } from '../model/port.ts';
 import { KernelError } from './kernel.ts';
+import { readLegacyFirewall } from './legacy-firewall.ts';
+import { IFLA, linkHeader, parseLink } from './link-message.ts';
 import { isOwnTable } from './listening-table.ts';
 import { attribute, type NetlinkMessage, parseAttributes, readText, u32 } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { Nftables } from './nftables.ts';
-import { IFLA, linkHeader, parseLink, RouteSocket, RTM } from './rtnetlink.ts';
+import { readPolicyRules } from './policy-rules.ts';
+import { RouteSocket, RTM } from './rtnetlink.ts';
 import { listeningSockets } from './socket-diag.ts';
 import { currentNetns, socketOwners } from './socket-owner.ts';
 import { readSysctl } from './sysctl.ts';
@@ -38,7 +42,6 @@ const IFF_LOWER_UP = 0x1_0000;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const RTM_F_CLONED = 0x200;
 const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, TABLE: 15 } as const;
-const TABLES: Readonly<Record<number, RouteFacts['table']>> = { 254: 'main', 255: 'local' };
 /** linux/rtnetlink.h, RTN_*. */
 const KINDS: Readonly<Record<number, RouteFacts['kind']>> = {
   1: 'unicast',
@@ -48,6 +51,7 @@ const KINDS: Readonly<Record<number, RouteFacts['kind']>> = {
   6: 'refusing',
   7: 'refusing',
   8: 'refusing',
+  9: 'throw',
 };
 
 export interface AskedPort {
@@ -65,14 +69,25 @@ export function readNamespace(): NamespaceFacts {
   try {
     const mask = attribute(IFLA.EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS));
     const links = netlink.dump(RTM.GETLINK, [linkHeader(0), mask], 'list links').map(linkFacts);
+    const rules = readPolicyRules(netlink);
+    // Some hosts have the whole internet in tables of their own; only those that a rule leads to matter.
+    const tables = new Set([
+      LOCAL_TABLE,
+      MAIN_TABLE,
+      ...rules.flatMap(({ action }) => (action.kind === 'lookup' ? [action.table] : [])),
+    ]);
     return {
       links,
       addresses: RouteSocket.use((routes) => routes.addresses()),
-      routes: netlink.dump(RTM.GETROUTE, [Buffer.alloc(12)], 'list routes').flatMap(routeFacts),
+      routes: netlink
+        .dump(RTM.GETROUTE, [Buffer.alloc(12)], 'list routes')
+        .flatMap(routeFacts)
+        .filter(({ table }) => tables.has(table)),
+      rules,
       settings: readSettings(links),
       listeners: [],
       firewall: readFirewall(),
-      legacyTables: legacyTables(),
+      legacy: readLegacyFirewall(),
     };
   } finally {
     netlink.close();
@@ -89,9 +104,9 @@ function linkFacts(answer: NetlinkMessage): LinkFacts {
 function routeFacts({ payload }: NetlinkMessage): RouteFacts[] {
   const attributes = parseAttributes(payload, 12);
   const family: Family | undefined = ({ 2: 'ipv4', 10: 'ipv6' } as const)[payload.readUInt8(0)];
-  const table = TABLES[attributes.get(RTA.TABLE)?.readUInt32LE(0) ?? payload.readUInt8(4)];
+  const table = attributes.get(RTA.TABLE)?.readUInt32LE(0) ?? payload.readUInt8(4);
   const kind = KINDS[payload.readUInt8(7)];
-  if (family === undefined || table === undefined || kind === undefined) return [];
+  if (family === undefined || kind === undefined) return [];
   // A remembered exception (an MTU learned on the way), no route.
   if ((payload.readUInt32LE(8) & RTM_F_CLONED) !== 0) return [];
   const address = (type: number) => {
@@ -185,16 +200,4 @@ function foreignTables(): readonly string[] {
   } finally {
     netlink.close();
   }
-}
-
-function legacyTables(): readonly string[] {
-  return FAMILIES.flatMap((family) => {
-    const file = family === 'ipv4' ? 'ip_tables_names' : 'ip6_tables_names';
-    try {
-      const names = readFileSync(`/proc/thread-self/net/${file}`, 'utf8').split('\n').filter(Boolean);
-      return names.map((name) => `${family === 'ipv4' ? 'iptables-legacy' : 'ip6tables-legacy'} ${name}`);
-    } catch {
-      return [];
-    }
-  });
 }

@@ -96,7 +96,7 @@ export function removeNetns(path: NetnsPath): void {
   }
 }
 
-export function isNetns(path: string): boolean {
+function isNetns(path: string): boolean {
   try {
     return statfsSync(path).type === NSFS_MAGIC;
   } catch {

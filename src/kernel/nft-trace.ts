@@ -84,7 +84,7 @@ export interface TraceEvent {
 }
 
 /** Undefined for another kind of message. */
-export function parseTrace({ type, payload }: NetlinkMessage): TraceEvent | undefined {
+function parseTrace({ type, payload }: NetlinkMessage): TraceEvent | undefined {
   const family = payload.length < 4 ? undefined : FAMILIES[payload.readUInt8(0)];
   if (type !== NFT_MSG_TRACE || family === undefined) return undefined;
   const attributes = parseAttributes(payload, 4);

@@ -9,10 +9,11 @@ import type {
 } from '../plan/resource.ts';
 import type { KernelParts } from './applier.ts';
 import { MARK } from './link.ts';
+import type { Link } from './link-message.ts';
 import { MACVLAN_MODES } from './macvlan.ts';
 import { listNetns } from './netns.ts';
 import { TABLES } from './nft-table.ts';
-import { type Link, RouteSocket } from './rtnetlink.ts';
+import { RouteSocket } from './rtnetlink.ts';
 import { readSysctl } from './sysctl.ts';
 
 /** An interface inside a sandbox. */

@@ -49,7 +49,7 @@ export function listeningSockets(protocol: Protocol): readonly DiagnosedSocket[]
 }
 
 /** struct inet_diag_msg. */
-export function parseSocket({ payload }: NetlinkMessage): DiagnosedSocket {
+function parseSocket({ payload }: NetlinkMessage): DiagnosedSocket {
   const bytes = payload.readUInt8(0) === libc.AF_INET ? 4 : 16;
   const v6only = parseAttributes(payload, ANSWER_LENGTH).get(INET_DIAG_SKV6ONLY);
   return {

@@ -23,7 +23,7 @@ const ATTRIBUTES = 20;
 const MESSAGE = 4;
 const FLAGS_HIGH = 7;
 
-export type Instruction = readonly [code: number, k: number, ifTrue?: string, ifFalse?: string];
+type Instruction = readonly [code: number, k: number, ifTrue?: string, ifFalse?: string];
 /** Instructions, and names of the places that jumps lead to. */
 export type Program = readonly (Instruction | string)[];
 

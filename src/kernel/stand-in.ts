@@ -11,9 +11,10 @@ import {
 } from '../model/address.ts';
 import { KernelError } from './kernel.ts';
 import { deleteLink, MARK, setIpv6 } from './link.ts';
+import { IFLA } from './link-message.ts';
 import { attribute, nested, text, u32 } from './netlink.ts';
 import { type NetnsSwitch, removeNetns } from './netns.ts';
-import { IFLA, RouteSocket } from './rtnetlink.ts';
+import { RouteSocket } from './rtnetlink.ts';
 
 /** The host's end and the client's end of the last addresses of each block for documentation (RFC 5737, RFC 3849). */
 const BLOCKS: Readonly<Record<Family, readonly (readonly [Ip, Ip, number])[]>> = {

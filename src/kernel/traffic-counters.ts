@@ -1,11 +1,10 @@
 import { formatPrefix } from '../model/address.ts';
 import type { LinkCounters, TopologyUplink } from '../model/topology.ts';
-import { parseAttributes, readText } from './netlink.ts';
+import { linkHeader, parseNamedStatistics } from './link-message.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
-import { IFLA, linkHeader, parseCounters, type RouteSocket, RTM } from './rtnetlink.ts';
+import { type RouteSocket, RTM } from './rtnetlink.ts';
 
 const NETLINK_ROUTE = 0;
-const IFLA_STATS64 = 23;
 
 /** Counters of links by name. Indexes are never used again, so names are asked for only when a new one is seen. */
 export class LinkStatistics {
@@ -35,14 +34,7 @@ export class LinkStatistics {
 export function innerCounters(): ReadonlyMap<string, LinkCounters> {
   const netlink = new NetlinkSocket(NETLINK_ROUTE);
   try {
-    const links = netlink.dump(RTM.GETLINK, [linkHeader(0)], 'list links');
-    return new Map(
-      links.map(({ payload }) => {
-        const attributes = parseAttributes(payload, 16);
-        const name = readText(attributes.get(IFLA.IFNAME) ?? Buffer.alloc(0));
-        return [name, parseCounters(attributes.get(IFLA_STATS64))];
-      }),
-    );
+    return new Map(netlink.dump(RTM.GETLINK, [linkHeader(0)], 'list links').map(parseNamedStatistics));
   } finally {
     netlink.close();
   }

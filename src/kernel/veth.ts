@@ -2,9 +2,10 @@ import { closeSync, openSync } from 'node:fs';
 import type { VethResource } from '../plan/resource.ts';
 import { changeInside, setUpInside } from './inner-interface.ts';
 import { deleteLink, MARK, setIpv6 } from './link.ts';
+import { IFLA, linkHeader } from './link-message.ts';
 import { attribute, mac, nested, text, u8, u32 } from './netlink.ts';
 import type { NetnsSwitch } from './netns.ts';
-import { IFLA, linkHeader, type RouteSocket } from './rtnetlink.ts';
+import type { RouteSocket } from './rtnetlink.ts';
 
 /** @throws KernelError, and then there is neither end */
 export function createVeth(routes: RouteSocket, namespaces: NetnsSwitch, veth: VethResource): void {

@@ -1,8 +1,9 @@
 import { familyOf, ipBytes } from '../model/address.ts';
 import type { FdbResource, NeighbourResource, VxlanResource } from '../plan/resource.ts';
 import { deleteLink, MARK, setIpv6, unlessGone } from './link.ts';
+import { IFLA } from './link-message.ts';
 import { attribute, mac, nested, text, u8, u16be, u32 } from './netlink.ts';
-import { IFLA, type RouteSocket } from './rtnetlink.ts';
+import type { RouteSocket } from './rtnetlink.ts';
 
 /**
  * The tunnel of an overlay network (RFC 7348), as a port of its bridge. It learns nothing and asks nobody: where a MAC is,

@@ -2,7 +2,7 @@
  * Why a connection does not come about: a closed list. Each is told in one sentence in `explain/words.ts`, and
  * explained in `docs/why.md` with what mends it.
  */
-export const CAUSES = [
+const CAUSES = [
   /** FROM asks for a name that nobody has on the networks it is on. */
   'name-unknown',
   /** TO has no address of a family that FROM can use. */

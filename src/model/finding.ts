@@ -1,9 +1,9 @@
 /** What of the host was looked at. */
-export const AREAS = ['cluster', 'firewall', 'kernel', 'addresses', 'leftovers', 'names', 'room'] as const;
+const AREAS = ['cluster', 'firewall', 'kernel', 'addresses', 'leftovers', 'names', 'room'] as const;
 export type Area = (typeof AREAS)[number];
 
 /** Every finding there is; each is explained in `docs/doctor.md`. */
-export const FINDINGS = [
+const FINDINGS = [
   'store-away',
   'host-away',
   'advertise-loopback',

@@ -6,13 +6,23 @@ export interface NamespaceFacts {
   readonly links: readonly LinkFacts[];
   readonly addresses: readonly (InterfaceAddress & { readonly link: number })[];
   readonly routes: readonly RouteFacts[];
+  /** `ip rule`, in the kernel's order. */
+  readonly rules: readonly PolicyRule[];
   readonly settings: SettingFacts;
   /** Sockets that wait for clients, of the asked port. */
   readonly listeners: readonly ListenerFacts[];
   /** nftables tables that are not the engine's, in nft's language with handles (`nft -a -y list table`). */
   readonly firewall: readonly string[];
-  /** Tables of iptables-legacy, which nothing here can read. */
-  readonly legacyTables: readonly string[];
+  /** Rules of iptables-legacy, by family; without an entry where it has no table. */
+  readonly legacy: readonly LegacyFirewall[];
+}
+
+export interface LegacyFirewall {
+  readonly family: Family;
+  /** `filter`, `nat`, `mangle`, `raw`, `security`. */
+  readonly tables: readonly string[];
+  /** What `iptables-legacy-save` prints; undefined where it could not be run. */
+  readonly listing: string | undefined;
 }
 
 export interface LinkFacts {
@@ -39,12 +49,48 @@ export interface RouteFacts {
   readonly gateway: Ip | undefined;
   /** Index; 0 for a route that leads nowhere. */
   readonly link: number;
-  readonly kind: 'unicast' | 'local' | 'broadcast' | 'refusing';
+  readonly kind: 'unicast' | 'local' | 'broadcast' | 'refusing' | 'throw';
   /** The address a packet gets that has none yet. */
   readonly source: Ip | undefined;
   readonly metric: number;
-  /** Of the kernel's two usual tables; what policy rules lead to others is not followed. */
-  readonly table: 'local' | 'main';
+  /** `MAIN_TABLE`, `LOCAL_TABLE`, or one that a policy rule leads to. */
+  readonly table: number;
+}
+
+/** linux/rtnetlink.h, RT_TABLE_*. */
+export const MAIN_TABLE = 254;
+export const LOCAL_TABLE = 255;
+
+/** Which table is asked for a packet (ip-rule(8)); conditions that are absent are of every packet. */
+export interface PolicyRule {
+  readonly family: Family;
+  readonly priority: number;
+  readonly action:
+    | { readonly kind: 'lookup'; readonly table: number }
+    | { readonly kind: 'goto'; readonly priority: number }
+    | { readonly kind: 'refusing'; readonly how: 'blackhole' | 'unreachable' | 'prohibit' }
+    | { readonly kind: 'nop' };
+  /** About every packet but those of the conditions. */
+  readonly not: boolean;
+  readonly from?: InterfaceAddress | undefined;
+  readonly to?: InterfaceAddress | undefined;
+  readonly iif?: string | undefined;
+  readonly oif?: string | undefined;
+  readonly mark?: { readonly value: number; readonly mask: number } | undefined;
+  /** IANA's number. */
+  readonly protocol?: number | undefined;
+  readonly sport?: Range | undefined;
+  readonly dport?: Range | undefined;
+  readonly uid?: Range | undefined;
+  /** A route with a prefix of this length or a shorter one is passed over. */
+  readonly suppress?: number | undefined;
+  /** Conditions that nothing here can judge, in ip's words. */
+  readonly others: readonly string[];
+}
+
+interface Range {
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface SettingFacts {

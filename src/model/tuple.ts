@@ -38,11 +38,3 @@ export const reversed = (tuple: Tuple): Tuple => ({
   ...(tuple.destinationPort !== undefined && { sourcePort: tuple.destinationPort }),
   ...(tuple.sourcePort !== undefined && { destinationPort: tuple.sourcePort }),
 });
-
-export const sameTuple = (a: Tuple, b: Tuple): boolean =>
-  a.protocol === b.protocol &&
-  a.source === b.source &&
-  a.destination === b.destination &&
-  a.sourcePort === b.sourcePort &&
-  a.destinationPort === b.destinationPort &&
-  a.echoId === b.echoId;

@@ -6,6 +6,22 @@ import type { Ip } from '../model/address.ts';
 import type { FlowEnd, FlowEvent, FlowNat } from '../model/flow.ts';
 import type { AddressName } from './address-names.ts';
 
+/** An event, and its line of JSON: made once, however many watch. */
+export class ToldEvent {
+  readonly event: FlowEvent;
+  #line: string | undefined;
+
+  constructor(event: FlowEvent) {
+    this.event = event;
+  }
+
+  /** With its line feed. */
+  get line(): string {
+    this.#line ??= `${JSON.stringify(this.event)}\n`;
+    return this.#line;
+  }
+}
+
 /** Who has an address. */
 export type FindName = (address: Ip) => AddressName | undefined;
 

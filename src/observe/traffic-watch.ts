@@ -7,8 +7,7 @@ import { type Family, familyOf } from '../model/address.ts';
 import type { FlowEvent } from '../model/flow.ts';
 import { AddressNames, type NameSource } from './address-names.ts';
 import { BridgedFlows } from './bridged-flows.ts';
-import { connectionEvent, dropEvent, foreignDropEvent } from './flow-events.ts';
-import { ToldEvent } from './told-event.ts';
+import { connectionEvent, dropEvent, foreignDropEvent, ToldEvent } from './flow-events.ts';
 
 /** Who watches. */
 export interface Watcher {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { ruleCounts } from './nft-text.ts';
+import { missingRules, placedRules } from './placed-rule.ts';
 import { type Change, type Resource, resourceKey } from './resource.ts';
 
 /** Making goes down this list, taking away goes up: namespaces before the links in them, elements after what they name. */
@@ -32,14 +32,11 @@ function same(wanted: Resource, observed: Resource): boolean {
     return (
       observed.kind === 'ruleset' &&
       wanted.version === observed.version &&
-      hasRules(ruleCounts(observed.text), ruleCounts(wanted.text))
+      missingRules(placedRules(wanted.text), placedRules(observed.text)).length === 0
     );
   }
   return isDeepStrictEqual(comparable(wanted), comparable(observed));
 }
-
-const hasRules = (there: ReadonlyMap<string, number>, wanted: ReadonlyMap<string, number>): boolean =>
-  [...wanted].every(([rule, count]) => (there.get(rule) ?? 0) >= count);
 
 /** Addresses in any order; settings of a link are written with it and not looked at again. */
 function comparable(resource: Resource): Resource {

@@ -83,7 +83,7 @@ function chainText(chain: Chain, family: TableFamily, logDrops: boolean): string
   return [`  chain ${chain.name} {`, ...lines, '  }'].join('\n');
 }
 
-export function ruleText(rule: Rule, family: TableFamily, logDrops = false): string {
+function ruleText(rule: Rule, family: TableFamily, logDrops = false): string {
   const matches = rule.matches.map((match) => matchText(match, family));
   const logs = logDrops && rule.verdict.kind === 'drop';
   const log = logs ? [`log prefix "${rule.id}" group ${DROP_LOG_GROUP}`] : [];
@@ -125,14 +125,3 @@ const quoted = (field: Field, word: string): string =>
 const join = (words: readonly string[]): string => words.join(' . ');
 const joinFields = (fields: readonly Field[], family: TableFamily): string =>
   join(fields.map((field) => fieldText(field, family)));
-
-/** How often a rule is in a chain, by `CHAIN ID`, of a table in nft's language; also as the kernel lists it. */
-export function ruleCounts(text: string): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  let chain = '';
-  for (const [, name, id] of text.matchAll(/\bchain (\w+) \{|\bcomment "([^"]*)"/g)) {
-    if (name !== undefined) chain = name;
-    else counts.set(`${chain} ${id}`, (counts.get(`${chain} ${id}`) ?? 0) + 1);
-  }
-  return counts;
-}

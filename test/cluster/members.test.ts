@@ -29,6 +29,24 @@ test('one of three members is away, whichever it is: everything goes on', async 
   assert.equal(b.remotes('three').length, 3);
 });
 
+test('hosts are told by name and number, whatever their ids are', async (t) => {
+  const etcd = new Etcd();
+  t.after(() => etcd.remove());
+  await etcd.start();
+  const all = [10, 9, 2].map((number) => member(etcd, number));
+  t.after(() => {
+    for (const each of all) each.close();
+  });
+  for (const each of all) await begin(each);
+  for (const each of all) {
+    await until(() => each.hosts().length === 3);
+    assert.deepEqual(
+      each.hosts().map(({ name }) => name),
+      ['host2', 'host9', 'host10'],
+    );
+  }
+});
+
 test('TLS: with the right certificates it works; a wrong one, and none, are refused in words', async (t) => {
   const certificates = new Etcd();
   const { directory } = certificates;

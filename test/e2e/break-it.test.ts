@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
+import { readSysctl, writeSysctl } from '../../src/kernel/sysctl.ts';
 import { BREAKAGES, type Breakage, SHELL } from './breakages.ts';
 import { CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST } from './namespaces.ts';
-import { run, until } from './process.ts';
+import { must, run, until } from './process.ts';
 
 /** Connectivity broken by hand: `why` names the cause, a real connection agrees, and the suggested command mends it. */
 const only = process.env.BREAK;
@@ -98,6 +99,7 @@ for (const breakage of BREAKAGES) {
       'docker network create lamp; serve web 80 --network lamp -p 8080:80; serve db 80 --network lamp',
     );
     let stop = async (): Promise<void> => {};
+    const before = breakage.wholeMachine && readSysctl(breakage.wholeMachine);
     try {
       await shell(breakage.how);
       const { again } = breakage;
@@ -115,7 +117,8 @@ for (const breakage of BREAKAGES) {
       const fix = breakage.mend?.by ?? answer.fix;
       assert.ok(fix, `no command is suggested\n${told}`);
       if (process.env.BREAK_SHOW) console.log(`${breakage.name}\n  ${answer.sentence}\n  ${fix}`);
-      await shell(fix);
+      if (breakage.wholeMachine === undefined) await shell(fix);
+      else await must(['sh', '-c', fix]);
       if (breakage.cause === 'name-unknown' && fix.startsWith('gangway')) return;
       await until(
         `the mended way (${fix})`,
@@ -126,6 +129,7 @@ for (const breakage of BREAKAGES) {
         10,
       );
     } finally {
+      if (breakage.wholeMachine && before) writeSysctl(breakage.wholeMachine, before);
       await stop();
       await cleanUp();
     }
@@ -154,6 +158,13 @@ function seen(breakage: Breakage): Promise<Answer> {
   });
 }
 
+/** Listing makes a table: only those are looked at that are there. */
+const LEGACY_CLEAN = `
+  for t in $(cat /proc/net/ip_tables_names); do
+    iptables-legacy -t $t -F; iptables-legacy -t $t -X
+    for c in PREROUTING INPUT FORWARD OUTPUT POSTROUTING; do iptables-legacy -t $t -P $c ACCEPT || true; done
+  done`;
+
 async function cleanUp(): Promise<void> {
   await quietly(`
     kill $(cat $DIRECTORY/taker); rm -f $DIRECTORY/taker
@@ -161,6 +172,9 @@ async function cleanUp(): Promise<void> {
   await quietly('docker rm -f web db');
   await quietly('for n in lamp other web-db; do docker network rm $n; done');
   await quietly(`nft list tables | grep -v ' gangway$' | while read -r t; do nft delete $t; done`);
+  await quietly(LEGACY_CLEAN);
+  await quietly('for p in 90 91 92 94; do ip rule del pref $p || true; done');
+  await quietly('for t in 77 78 79; do ip route flush table $t; done');
   await quietly('ip route del blackhole 198.51.100.2/32');
   await quietly('ip link del up1; nsenter -t $OUTSIDE_PID -n ip addr del 203.0.113.9/32 dev lo');
   await shell('sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.up0.rp_filter=0');

@@ -15,6 +15,8 @@ export interface Breakage {
   readonly again?: string;
   /** Instead of the command that the answer suggests, and why that is not run here. */
   readonly mend?: { readonly by: string; readonly because: string };
+  /** What the suggested command sets is of the whole machine and not to be written in a namespace: it is put back. */
+  readonly wholeMachine?: string;
   /** `yes`: small packets pass, so the answer is yes with a cause. */
   readonly reachable?: true;
 }
@@ -119,6 +121,51 @@ export const BREAKAGES: readonly Breakage[] = [
     words: /rejects it in web/,
   },
   {
+    name: 'iptables-legacy -A FORWARD -j DROP',
+    how: 'iptables-legacy -A FORWARD -d $(address web lamp) -p tcp --dport 80 -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words:
+      /drops it in the host: iptables-legacy table filter, chain FORWARD: -d [\d.]+\/32 -p tcp -m tcp --dport 80 -j DROP/,
+  },
+  {
+    name: 'iptables-legacy: a chain that is jumped to rejects',
+    how: `iptables-legacy -N mine; iptables-legacy -A FORWARD -i br-+ ! -s 192.0.2.0/24 -j mine
+      iptables-legacy -A mine -p tcp -m multiport --dports 79,80:90 -m comment --comment "it's \\$mine" -j REJECT`,
+    ...PAIR,
+    ...foreign,
+    words: /rejects it in the host: iptables-legacy table filter, chain mine: .*--dports 79,80:90/,
+  },
+  {
+    name: 'iptables-legacy drops before connection tracking (raw)',
+    how: 'iptables-legacy -t raw -A PREROUTING -p tcp --dport 8080 -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words: /iptables-legacy table raw, chain PREROUTING: -p tcp -m tcp --dport 8080 -j DROP/,
+  },
+  {
+    name: 'iptables-legacy -P FORWARD DROP, and an accept for other containers alone',
+    how: `iptables-legacy -P FORWARD DROP; iptables-legacy -A FORWARD -o $(bridge lamp) -d 172.31.255.1 -j ACCEPT
+      iptables-legacy -A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+    ...PUBLISHED,
+    ...foreign,
+    words: /the policy of iptables-legacy table filter, chain FORWARD/,
+  },
+  {
+    name: 'iptables-legacy drops the answers (tcp flags)',
+    how: 'iptables-legacy -t mangle -A FORWARD -p tcp --tcp-flags SYN,ACK SYN,ACK -j DROP',
+    ...PUBLISHED,
+    ...foreign,
+    words: /drops the answer in the host: iptables-legacy table mangle/,
+  },
+  {
+    name: 'iptables-legacy inside the container that is asked',
+    how: 'in_ db iptables-legacy -A INPUT -p tcp --syn -j DROP',
+    ...PAIR,
+    ...foreign,
+    words: /drops it in db: iptables-legacy table filter, chain INPUT/,
+  },
+  {
     name: 'a firewalld-like zone',
     how: `nft -f - <<'END'
 table inet firewalld {
@@ -165,6 +212,44 @@ END`,
     ...OUT,
     cause: 'no-route',
     words: /a route of the host says/,
+  },
+  {
+    name: 'a policy rule that prohibits what a container sends',
+    how: 'ip rule add pref 90 from $(address web lamp) iif $(bridge lamp) prohibit',
+    ...OUT,
+    cause: 'no-route',
+    words: /the rule "pref 90 from [\d.]+\/32 iif br-\w+ prohibit" of the host says that/,
+  },
+  {
+    name: 'a policy rule that leads to a table with a blackhole route',
+    how: `ip route add blackhole default table 77; ip rule add pref 91 to $(address web lamp)/24 ipproto tcp dport 80 lookup 77`,
+    ...PUBLISHED,
+    cause: 'no-route',
+    words:
+      /a route of table 77 says .*, and the rule "pref 91 .* ipproto tcp dport 80 lookup 77" of the host leads there/,
+  },
+  {
+    name: 'a policy rule for a mark that iptables-legacy sets',
+    how: `iptables-legacy -t mangle -A PREROUTING -i br-+ -p tcp -j MARK --set-mark 7
+      ip route add ${OUTSIDE}/32 dev docker0 table 78; ip rule add pref 92 fwmark 7 lookup 78`,
+    ...OUT,
+    cause: 'no-route',
+    words:
+      /rule isolation of Gangway drops it; the rule "pref 92 from all fwmark 0x7 lookup 78" of the host sends it there/,
+  },
+  {
+    name: 'a policy rule inside, by which answers take another way',
+    how: 'in_ web ip rule add pref 93 from $(address web lamp) unreachable',
+    ...PUBLISHED,
+    cause: 'no-route',
+    words: /the answer does not come back: the rule "pref 93 .* unreachable" of web/,
+  },
+  {
+    name: 'a policy rule that leads away from the bridge',
+    how: `ip route add default via ${OUTSIDE} table 79; ip rule add pref 94 to $(address web lamp) lookup 79`,
+    ...PUBLISHED,
+    cause: 'no-route',
+    words: /it leaves this host by up0.*; the rule "pref 94 .* lookup 79" of the host sends it there/,
   },
   {
     name: 'a smaller MTU in the container that is asked',
@@ -351,9 +436,6 @@ END`,
     ...PUBLISHED,
     cause: 'conntrack-full',
     words: /tracks \d+ connections and may track \d+/,
-    mend: {
-      by: 'kill $(cat $DIRECTORY/taker); conntrack -F >/dev/null 2>&1',
-      because: 'nf_conntrack_max is of the whole machine, and not to be written in a namespace',
-    },
+    wholeMachine: 'net/netfilter/nf_conntrack_max',
   },
 ];

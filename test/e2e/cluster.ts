@@ -77,6 +77,15 @@ export class Cluster implements AsyncDisposable {
     return `${this.#addresses.prefix}${host + 1}`;
   }
 
+  /** A network of all hosts, made on the first: when it resolves, every host knows of it. */
+  async createOverlay(name: string): Promise<void> {
+    await this.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', name);
+    for (const host of this.hosts)
+      await until(`the network ${name}`, async () =>
+        (await host.docker('network', 'inspect', name)).status === 0 ? true : undefined,
+      );
+  }
+
   /** One member of etcd, or all. */
   async startStore(only?: number): Promise<void> {
     for (const [i, address] of this.#members.entries()) {

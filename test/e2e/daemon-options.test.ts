@@ -64,9 +64,7 @@ test('--iptables=false: containers and networks, and not one rule', () =>
     await machine.serve(machine.namespaces.outside, 'outside', [{ protocol: 'tcp', port: 7000 }]);
     assert.equal(await ask(machine, pid, OUTSIDE, 7000), '-', 'nothing is masqueraded');
     assert.equal(await outside(machine, HOST, 8080), '-', 'nothing is published');
-    const address = await machine.dockerOk(
-      ...['inspect', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}', 'web'],
-    );
+    const address = await machine.address('web', 'bridge');
     await must(machine.inOutside(['ip', 'route', 'add', address, 'via', HOST]));
     assert.match(await outside(machine, address, 80), /^web /);
   }));
@@ -86,9 +84,7 @@ test('--allow-direct-routing: published ports, and only they, by the containerâ€
   withDaemon(['--allow-direct-routing'], async (machine) => {
     const pid = await start(machine, 'web', '-p', '8080:80');
     await machine.serve(pid, 'web', [{ protocol: 'tcp', port: 81 }]);
-    const address = await machine.dockerOk(
-      ...['inspect', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}', 'web'],
-    );
+    const address = await machine.address('web', 'bridge');
     await must(machine.inOutside(['ip', 'route', 'add', address, 'via', HOST]));
     assert.equal(await outside(machine, address, 80), `web ${OUTSIDE} 80`);
     assert.equal(await outside(machine, address, 81), '-');
@@ -97,9 +93,7 @@ test('--allow-direct-routing: published ports, and only they, by the containerâ€
 test('--bridge-accept-fwmark: what another program marked is let through', () =>
   withDaemon(['--bridge-accept-fwmark', '0x10/0x10'], async (machine) => {
     await start(machine, 'web');
-    const address = await machine.dockerOk(
-      ...['inspect', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}', 'web'],
-    );
+    const address = await machine.address('web', 'bridge');
     await must(machine.inOutside(['ip', 'route', 'add', address, 'via', HOST]));
     assert.equal(await outside(machine, address, 80), '-');
     const rule =

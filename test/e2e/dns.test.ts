@@ -54,8 +54,7 @@ function run(name: string, ...flags: string[]): string[] {
 }
 const keep = (name: string, ...flags: string[]): Promise<string> =>
   machine.dockerOk(...run(name, ...flags), 'busybox', 'sleep', '1000');
-const addressOf = (name: string): Promise<string> =>
-  machine.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.names.IPAddress}}', name);
+const addressOf = (name: string): Promise<string> => machine.address(name, 'names');
 
 interface Asked {
   readonly name: string;

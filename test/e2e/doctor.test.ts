@@ -23,11 +23,9 @@ const shell = (command: string): Promise<string> =>
   must(machine.inMachine(['sh', '-euc', command]), {
     env: { ...process.env, DOCKER_HOST: `unix://${machine.socket}` },
   });
-const gangway = (...args: string[]) =>
-  machine.host([`${CHECKOUT}bin/gangway`, '-H', `unix://${machine.socket}`, ...args]);
 
 async function examine(): Promise<readonly Finding[]> {
-  const told = await gangway('doctor', '--json');
+  const told = await machine.gangway('doctor', '--json');
   const { findings, unseen, looked } = JSON.parse(told.stdout) as DoctorReport;
   assert.deepEqual(unseen, []);
   assert.deepEqual(looked, ['firewall', 'kernel', 'addresses', 'leftovers', 'names', 'room']);
@@ -69,7 +67,7 @@ async function breaks(how: string, kind: FindingKind, subject: string, evidence:
 
 test('a host in order: nothing is found, and everything was looked at', async () => {
   await clean();
-  const told = await gangway('doctor');
+  const told = await machine.gangway('doctor');
   assert.equal(
     told.stdout,
     'Nothing found. Looked at: firewall, kernel, addresses, leftovers, names, room.\n',
@@ -109,6 +107,23 @@ test('a rule of somebody else drops packets of a bridge, another some of all tha
   await shell(asRoot(any?.fix ?? []));
   await clean();
   await shell('nft delete table inet corp; nft delete table ip filter');
+});
+
+test('a chain and a rule of iptables-legacy', async () => {
+  await breaks(
+    'iptables-legacy -P FORWARD DROP',
+    'forward-chain',
+    'iptables-legacy filter FORWARD',
+    /policy drop, and no rule before it lets docker0 through/,
+  );
+  await shell('iptables-legacy -P FORWARD ACCEPT; iptables-legacy -F');
+  await breaks(
+    "iptables-legacy -N mine; iptables-legacy -A FORWARD -j mine; iptables-legacy -A mine -i docker+ -p tcp -m comment --comment 'a b' --dport 443 -j DROP",
+    'forward-rule',
+    'iptables-legacy filter mine 1',
+    /iptables-legacy table filter, chain mine: -i docker\+ -p tcp .*--dport 443 -j DROP/,
+  );
+  await shell('iptables-legacy -F; iptables-legacy -X');
 });
 
 test("somebody adds a rule to the engine's own table", async () => {
@@ -212,7 +227,7 @@ test('what other engines left is told, and is no reason for a status', async () 
   await shell('ip link add br-0123456789ab type bridge; ip link add podman0 type bridge');
   const findings = await examine();
   assert.equal(summary(findings), 'other-engine Docker\nother-engine Podman');
-  const told = await gangway('doctor');
+  const told = await machine.gangway('doctor');
   assert.equal(told.status, 0);
   assert.match(told.stdout, /interface br-0123456789ab, down/);
   assert.match(told.stdout, /^2 notes\. docs\/doctor\.md/m);

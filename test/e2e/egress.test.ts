@@ -43,9 +43,7 @@ test('without masquerade no answer finds back', async () => {
 test('two bridge networks do not reach each other, one network does', async () => {
   await machine.dockerOk('run', '-d', '--name', 'mate', 'busybox', 'sleep', '1000');
   await machine.serve(await machine.containerPid('mate'), 'mate', [{ protocol: 'tcp', port: 80 }]);
-  const address = await machine.dockerOk(
-    ...['inspect', '-f', '{{.NetworkSettings.Networks.bridge.IPAddress}}', 'mate'],
-  );
+  const address = await machine.address('mate', 'bridge');
   const target = [{ protocol: 'tcp', address, port: 80 }] as const;
   const own = await machine.dockerOk('inspect', '-f', '{{.NetworkSettings.IPAddress}}', 'plain');
   assert.deepEqual(await machine.ask(await machine.containerPid('plain'), target), [`mate ${own} 80`]);

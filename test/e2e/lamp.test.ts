@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { IS_GANGWAY } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
+import { ownVar } from './own-var.ts';
 import { until } from './process.ts';
 
 /** What must be shown, 2: the tutorial's web server and database, its two commands word for word. */
 let machine: Machine;
 before(async () => {
   machine = await Machine.start({
-    prepare: async (made) => {
-      if (!IS_GANGWAY) return;
-      // The command names a folder under /var: an overlay keeps what it writes inside this machine.
-      const folder = `${made.directory}/var`;
-      for (const name of ['upper', 'work']) mkdirSync(`${folder}/${name}`, { recursive: true });
-      const options = `lowerdir=/var,upperdir=${folder}/upper,workdir=${folder}/work`;
-      const mounted = await made.host(['mount', '-t', 'overlay', 'overlay', '-o', options, '/var']);
-      assert.equal(mounted.status, 0, mounted.stderr);
-    },
+    prepare: ownVar,
   });
 });
 after(() => machine.close());

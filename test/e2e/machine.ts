@@ -1,29 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { request } from 'node:http';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Answer, apiRequest } from './api-request.ts';
 import {
   CACHE,
   CHECKOUT,
-  cgroupParent,
   daemonCommand,
-  findCgroups,
   forgetReference,
   IS_GANGWAY,
   MACHINES,
 } from './engine-under-test.ts';
 import { findLeftovers, type Inventory, takeInventory } from './leftovers.ts';
 import { HOST, makeNamespaces, type Namespaces, processesInside } from './namespaces.ts';
-import { background, must, type Result, type RunOptions, run, sleep, until } from './process.ts';
+import { powerCut } from './power-cut.ts';
+import { background, killQuietly, must, type Result, type RunOptions, run, sleep, until } from './process.ts';
 import type { Listener, Target } from './traffic.ts';
 
 export interface MachineOptions {
@@ -33,18 +23,6 @@ export interface MachineOptions {
   readonly registry?: boolean;
   /** Runs before the daemon starts, for a bridge of the user's own and the like. */
   readonly prepare?: (machine: Machine) => Promise<void>;
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {}
-}
-
-/** What a request to the API brought. */
-export interface Answer {
-  readonly status: number;
-  readonly body: string;
 }
 
 /** One machine in namespaces of its own, a daemon on it, and a host outside. `close` must leave nothing behind. */
@@ -166,36 +144,30 @@ export class Machine implements AsyncDisposable {
     method: string,
     path: string,
     body?: string | Buffer,
-    headers: Record<string, string> = {},
+    headers?: Record<string, string>,
   ): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const call = request(
-        {
-          socketPath: this.socket,
-          method,
-          path,
-          headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
-        },
-        (response) => {
-          let text = '';
-          response.setEncoding('utf8');
-          response.on('data', (chunk: string) => {
-            text += chunk;
-          });
-          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
-          response.on('error', reject);
-        },
-      );
-      call.setTimeout(30_000, () => call.destroy(new Error(`${method} ${path} hangs`)));
-      call.on('error', reject);
-      call.end(body);
-    });
+    return apiRequest(this.socket, method, path, body, headers);
+  }
+
+  /** The engine's own command line, on this machine. */
+  gangway(...args: string[]): Promise<Result> {
+    return run(this.gangwayCommand(...args));
+  }
+
+  gangwayCommand(...args: string[]): string[] {
+    return this.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${this.socket}`, ...args]);
   }
 
   /** The page of a published port, fetched from outside; its server may need a moment. */
   page(port: number): Promise<Result> {
     const patience = ['-m', '3', '--retry', '5', '--retry-connrefused'];
     return this.outside(['curl', '-s', ...patience, `http://${HOST}:${port}/`]);
+  }
+
+  /** Of a container on a network; IPv4. */
+  address(container: string, network: string): Promise<string> {
+    const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+    return this.dockerOk('inspect', '-f', format, container);
   }
 
   async containerPid(container: string): Promise<number> {
@@ -241,40 +213,9 @@ export class Machine implements AsyncDisposable {
     });
   }
 
-  /** What a power cut leaves: no process, no link, no rule, no mount, an empty exec root, and the data root. */
+  /** After a power cut. */
   async reboot(): Promise<void> {
-    const keep = new Set([...this.#helpers].map((child) => child.pid));
-    for (const pid of processesInside(this.namespaces).filter((each) => !keep.has(each))) {
-      killQuietly(pid);
-    }
-    const { directory } = this;
-    const cgroups = findCgroups(cgroupParent(directory));
-    // Containers are in namespaces of their own: their cgroups tell them.
-    const inContainers = (): string[] =>
-      cgroups.flatMap((path) =>
-        readdirSync(path, { recursive: true, encoding: 'utf8' })
-          .filter((name) => name.endsWith('cgroup.procs'))
-          .flatMap((name) => readFileSync(join(path, name), 'utf8').split('\n').filter(Boolean)),
-      );
-    await until('all containers to end', () => {
-      const pids = new Set(inContainers());
-      for (const pid of pids) killQuietly(Number(pid));
-      return pids.size === 0 || undefined;
-    });
-    for (const path of cgroups)
-      await run(['find', path, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';']);
-    const script = `
-      nft flush ruleset
-      for link in $(ip -o link show type bridge | sed 's/^[0-9]*: \\([^:@]*\\).*/\\1/'); do ip link del $link; done
-      for link in $(ip -o link show type veth | sed -n 's/^[0-9]*: \\(veth[^:@]*\\).*/\\1/p'); do ip link del $link; done
-      awk '{ print $5 }' /proc/self/mountinfo | grep '^${directory}/' | sort -r | grep -v '/resolv.conf$' | xargs -r -n 1 umount -l
-      sysctl -q net.ipv4.ip_forward=0
-      rm -rf ${directory}/exec ${directory}/docker.pid /run/*`;
-    await until(
-      'all processes to end',
-      () => processesInside(this.namespaces).length <= keep.size || undefined,
-    );
-    await this.host(['sh', '-c', script]);
+    await powerCut(this, new Set([...this.#helpers].map((child) => child.pid)));
     await this.startDaemon();
   }
 

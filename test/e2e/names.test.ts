@@ -31,11 +31,9 @@ after(() => machine.close());
 
 const lookUp = async (from: string, name: string) =>
   machine.docker('exec', from, 'nslookup', '-type=a', name);
-const addressOf = (name: string, network: string) =>
-  machine.dockerOk('inspect', '-f', `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, name);
 
 test('by name, alias and short id, from the same network', async () => {
-  const address = await addressOf('mysql', 'lamp');
+  const address = await machine.address('mysql', 'lamp');
   const id = await machine.dockerOk('inspect', '-f', '{{slice .Id 0 12}}', 'mysql');
   for (const name of ['mysql', 'db', id, 'mysql.lamp']) {
     const { stdout, status } = await lookUp('web', name);
@@ -66,12 +64,12 @@ test('connect and disconnect of a running container change what it knows and is 
 });
 
 test('a container that is replaced is found at its new address at once', async () => {
-  const before = await addressOf('mysql', 'lamp');
+  const before = await machine.address('mysql', 'lamp');
   await machine.dockerOk('run', '-d', '--name', 'between', '--network', 'lamp', 'busybox', 'sleep', '1000');
   await machine.dockerOk('rm', '-f', 'mysql');
   await machine.dockerOk('run', '-d', '--name', 'taker', '--network', 'lamp', 'busybox', 'sleep', '1000');
   await machine.dockerOk('run', '-d', '--name', 'mysql', '--network', 'lamp', 'busybox', 'sleep', '1000');
-  const now = await addressOf('mysql', 'lamp');
+  const now = await machine.address('mysql', 'lamp');
   assert.notEqual(now, before);
   assert.ok((await lookUp('web', 'mysql')).stdout.includes(`Address: ${now}\n`));
 });

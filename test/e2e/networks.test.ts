@@ -54,6 +54,25 @@ onMachine('--net none, host, container:X and bridge', {}, async (machine) => {
   await machine.serve(await machine.containerPid('alone'), 'alone', [{ protocol: 'tcp', port: 80 }]);
   const self = [{ protocol: 'tcp', address: '127.0.0.1', port: 80 }] as const;
   assert.deepEqual(await machine.ask(await machine.containerPid('alone'), self), ['alone 127.0.0.1 80']);
+
+  const refused = await machine.docker('network', 'connect', 'bridge', 'alone');
+  assert.match(refused.stderr, /one of the networks in private \(none\) mode/);
+  await machine.dockerOk('network', 'disconnect', 'none', 'alone');
+  await machine.dockerOk('network', 'connect', 'bridge', 'alone');
+  for (const _ of ['as connected', 'after a restart']) {
+    const address = await machine.dockerOk(
+      'inspect',
+      '-f',
+      '{{.NetworkSettings.Networks.bridge.IPAddress}}',
+      'alone',
+    );
+    assert.match(await machine.dockerOk('exec', 'alone', 'ip', 'addr', 'show', 'eth0'), new RegExp(address));
+    await machine.dockerOk('restart', '-t', '0', 'alone');
+  }
+  assert.match((await machine.docker('network', 'connect', 'none', 'alone')).stderr, /private \(none\) mode/);
+  await machine.dockerOk('network', 'disconnect', 'bridge', 'alone');
+  await machine.dockerOk('network', 'connect', 'none', 'alone');
+  assert.equal(await machine.dockerOk('exec', 'alone', 'ls', '/sys/class/net'), 'lo');
 });
 
 onMachine('--net host: a server in the container answers on the host', {}, async (machine) => {

@@ -34,17 +34,13 @@ const median = (values: readonly number[]): number =>
 /** Two containers of an overlay network, one on each host. */
 async function overlayEnds(): Promise<readonly Station[]> {
   const ends: Station[] = [];
-  await cluster.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', 'fast');
+  await cluster.createOverlay('fast');
   for (const [i, host] of cluster.hosts.entries()) {
-    await until('the network', async () =>
-      (await host.docker('network', 'inspect', 'fast')).status === 0 ? true : undefined,
-    );
     const name = `fast${i}`;
     await host.dockerOk('run', '-d', '--name', name, '--network', 'fast', 'busybox', 'sleep', '1000');
-    const format = '{{.NetworkSettings.Networks.fast.IPAddress}}';
     ends.push({
       pid: await host.containerPid(name),
-      address: await host.dockerOk('inspect', '-f', format, name),
+      address: await host.address(name, 'fast'),
     });
   }
   return ends;

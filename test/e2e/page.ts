@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { CHECKOUT } from './engine-under-test.ts';
 import type { Machine } from './machine.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -15,9 +14,7 @@ export interface Served {
 }
 
 export async function serveUi(machine: Machine, ...more: readonly string[]): Promise<Served> {
-  const [program = '', ...args] = machine.inMachine([
-    ...[`${CHECKOUT}bin/gangway`, '-H', `unix://${machine.socket}`, 'ui', ...more],
-  ]);
+  const [program = '', ...args] = machine.gangwayCommand('ui', ...more);
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const link = await new Promise<string>((resolve, reject) => {

@@ -71,6 +71,13 @@ export function background(command: readonly string[], marker: string): Promise<
 export const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** A process that may have ended by itself. */
+export function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {}
+}
+
 /** Asks `probe` again every 50 ms until it gives something. @throws Error naming `what` after `seconds` */
 export async function until<T>(
   what: string,

@@ -58,6 +58,10 @@ function download(path: string): Promise<{ readonly bytes: number; readonly md5:
   });
 }
 
+/** A new connection to the published port, for little of the file. */
+const beginning = () =>
+  machine.outside(['curl', '-s', '-f', '-m', '3', '-r', '0-99', `http://${HOST}:8080/big`]);
+
 const assertNoGap = (log: string): number => {
   const numbers = log
     .trim()
@@ -87,16 +91,7 @@ test('kill -9 during a transfer through a published port: it ends complete', asy
   const transfer = download('big');
   await sleep(700);
   await machine.stopDaemon('SIGKILL');
-  const page = await machine.outside([
-    'curl',
-    '-s',
-    '-f',
-    '-m',
-    '3',
-    '-r',
-    '0-99',
-    `http://${HOST}:8080/big`,
-  ]);
+  const page = await beginning();
   assert.equal(page.status, 0, 'a new connection while there is no daemon');
   assert.deepEqual(await transfer, { bytes: MEGABYTES * 1024 * 1024, md5: sum });
   await sleep(1000);
@@ -138,16 +133,7 @@ test('at start, rules and links that someone removed are there again', async () 
   const target = [{ protocol: 'tcp', address: HOST, port: 8080 }] as const;
   assert.deepEqual(await machine.ask(machine.namespaces.outside, target), ['-']);
   await machine.startDaemon();
-  const page = await machine.outside([
-    'curl',
-    '-s',
-    '-f',
-    '-m',
-    '3',
-    '-r',
-    '0-99',
-    `http://${HOST}:8080/big`,
-  ]);
+  const page = await beginning();
   assert.equal(page.status, 0);
   await machine.serve(machine.namespaces.outside, 'outside', [{ protocol: 'tcp', port: 7000 }]);
   const egress = [{ protocol: 'tcp', address: OUTSIDE, port: 7000 }] as const;

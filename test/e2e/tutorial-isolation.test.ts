@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { IS_GANGWAY } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST, NAME_SERVER } from './namespaces.ts';
+import { ownVar } from './own-var.ts';
 import { type Result, until } from './process.ts';
 
 /** Networks, 1: the tutorial's third chapter, two databases on two networks, its commands word for word. */
@@ -11,15 +11,7 @@ let machine: Machine;
 before(async () => {
   machine = await Machine.start({
     flags: ['--dns', NAME_SERVER, '--dns-search', '.'],
-    prepare: async (made) => {
-      if (!IS_GANGWAY) return;
-      // The commands name folders under /var: an overlay keeps what they write inside this machine.
-      const folder = `${made.directory}/var`;
-      for (const name of ['upper', 'work']) mkdirSync(`${folder}/${name}`, { recursive: true });
-      const options = `lowerdir=/var,upperdir=${folder}/upper,workdir=${folder}/work`;
-      const mounted = await made.host(['mount', '-t', 'overlay', 'overlay', '-o', options, '/var']);
-      assert.equal(mounted.status, 0, mounted.stderr);
-    },
+    prepare: ownVar,
   });
   const server = new URL('name-server.ts', import.meta.url).pathname;
   await machine.spawnHelper(machine.inOutside([process.execPath, server, NAME_SERVER]), 'SERVING');
@@ -39,13 +31,6 @@ const sql = (port: number, statement: string): Promise<Result> => {
   return machine.outside([...client, '-N', '-e', statement], { timeout: 20 });
 };
 
-const addressOf = (container: string, network: string): Promise<string> =>
-  machine.dockerOk(
-    'inspect',
-    '-f',
-    `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`,
-    container,
-  );
 const subnetOf = (network: string): Promise<string> =>
   machine.dockerOk('network', 'inspect', '-f', '{{(index .IPAM.Config 0).Subnet}}', network);
 
@@ -124,7 +109,7 @@ test('docker network inspect lists the container, with its address in the subnet
     const [shown] = JSON.parse(await typed(`docker network inspect ${network}`)) as [
       { Containers: Record<string, { Name: string; IPv4Address: string }> },
     ];
-    const address = await addressOf(container, network);
+    const address = await machine.address(container, network);
     assert.deepEqual(
       Object.values(shown.Containers).map((each) => [each.Name, each.IPv4Address]),
       [[container, `${address}/16`]],
@@ -135,7 +120,7 @@ test('docker network inspect lists the container, with its address in the subnet
 
 test('a database is reached by address from its own network only', async () => {
   for (const { network, container, other } of SITES) {
-    const address = await addressOf(container, network);
+    const address = await machine.address(container, network);
     const neighbour = await machine.dockerOk('run', '-d', '--network', network, 'busybox', 'sleep', '1000');
     assert.equal(
       await greeted(await machine.containerPid(neighbour.split('\n').at(-1) ?? ''), address),
@@ -148,7 +133,7 @@ test('a database is reached by address from its own network only', async () => {
 
 test('a database is found by name on its own network only', async () => {
   for (const { network, container, other } of SITES) {
-    assert.equal(await found(network, container), await addressOf(container, network));
+    assert.equal(await found(network, container), await machine.address(container, network));
     assert.equal(await found(other, container), undefined, `${container} on ${other}`);
     assert.equal(await found('bridge', container), undefined, `${container} on the default network`);
   }

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
-import { CACHE } from './engine-under-test.ts';
+import { CACHE, CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { HOST } from './namespaces.ts';
 import { openTab, type Served, serveUi, startBrowser } from './page.ts';
@@ -381,31 +381,27 @@ test('a daemon that goes away and comes back', async () => {
 });
 
 test('`gangway topology` draws the same in 80 columns', async () => {
-  const { stdout } = await machine.host([...gangway('topology')]);
+  const { stdout } = await machine.gangway('topology');
   assert.ok(stdout.split('\n').every((line) => line.length <= 80));
   for (const name of ['harbour_edge', 'dashboard', '198.51.100.3', '0.0.0.0:8080/tcp'])
     assert.ok(stdout.includes(name), name);
-  const one = JSON.parse((await machine.host([...gangway('topology', 'harbour_ops', '--json')])).stdout);
+  const one = JSON.parse((await machine.gangway('topology', 'harbour_ops', '--json')).stdout);
   assert.deepEqual(one.containers.map(({ name }: { name: string }) => name).toSorted(), [
     'alerts',
     'dashboard',
     'metrics',
   ]);
-  const unknown = await machine.host([...gangway('topology', 'nope')]);
+  const unknown = await machine.gangway('topology', 'nope');
   assert.equal(unknown.status, 1);
   assert.match(unknown.stderr, /there is no network nope .* there are: bridge, harbour_/);
-  const port = await machine.host([...gangway('ui', '--port', '70000')]);
+  const port = await machine.gangway('ui', '--port', '70000');
   assert.match(port.stderr, /--port wants a number from 1 to 65535.*not 70000/);
   const host = `DOCKER_HOST=unix://${machine.socket}`;
   // Resolves when the link is there; ends with the machine.
   await machine.spawnHelper(
-    machine.inMachine(['env', host, ...gangway().slice(0, 1), 'ui']),
+    machine.inMachine(['env', host, `${CHECKOUT}bin/gangway`, 'ui']),
     'The page: http://127.0.0.1:',
   );
-  const taken = await machine.host([...gangway('ui', '--port', String(served.port))]);
+  const taken = await machine.gangway('ui', '--port', String(served.port));
   assert.match(taken.stderr, /port \d+ of 127\.0\.0\.1 is taken/);
 });
-
-const gangway = (...args: string[]): string[] => [
-  ...[new URL('../../bin/gangway', import.meta.url).pathname, '-H', `unix://${machine.socket}`, ...args],
-];

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { type DecodedPacket, decode, encode, type Question } from 'dns-packet';
 
 export const TRUTH = '203.0.113.7';
-export const LIE = '192.0.2.66';
+const LIE = '192.0.2.66';
 /**
  * dead: takes questions and says nothing. slow: answers after SLOW_MS. lying: says other ids, other questions and
  * plain rubbish before the truth. truncated: sends to TCP, where it answers.

@@ -27,11 +27,8 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const gangway = (machine: Machine, ...args: string[]) =>
-  machine.host([`${CHECKOUT}bin/gangway`, '-H', `unix://${machine.socket}`, ...args]);
-
 async function examine(machine: Machine): Promise<readonly Finding[]> {
-  const told = await gangway(machine, 'doctor', '--json');
+  const told = await machine.gangway('doctor', '--json');
   const { findings, unseen, looked } = JSON.parse(told.stdout) as DoctorReport;
   assert.deepEqual(unseen, []);
   assert.ok(looked.includes('cluster'));
@@ -64,7 +61,7 @@ const host = async (n: number): Promise<string> => `${await name()} (${cluster.a
 
 test('three hosts in order: nothing is found, exit status 0', async () => {
   for (const machine of cluster.hosts) await expect(machine, []);
-  const told = await gangway(one, 'doctor');
+  const told = await one.gangway('doctor');
   assert.match(
     told.stdout,
     /^Nothing found\. Looked at: cluster, firewall, kernel, addresses, leftovers, names, room\./,
@@ -86,7 +83,7 @@ test('UDP 4789 is dropped on a host: named there with the rule, and at the other
   assert.match(finding?.evidence.join('\n') ?? '', /100\.64\.0\.2 answers 100\.64\.0\.1 otherwise/);
   const there = await expect(two, [`vxlan-blocked ${await host(0)}`, `vxlan-blocked ${await host(2)}`]);
   assert.match(there[0]?.evidence.join('\n') ?? '', /table inet harsh, chain input: udp dport 4789 drop/);
-  const told = await gangway(two, 'doctor');
+  const told = await two.gangway('doctor');
   assert.equal(told.status, 1);
   assert.match(told.stdout, /^ERROR {4}UDP 4789 does not pass between this host and /m);
 

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeCertificates } from '../cluster/certificates.ts';
-import { CACHE, CHECKOUT, daemonCommand } from '../e2e/engine-under-test.ts';
+import { CACHE, daemonCommand } from '../e2e/engine-under-test.ts';
 import { Machine } from '../e2e/machine.ts';
 import { must, until } from '../e2e/process.ts';
 
@@ -18,8 +18,7 @@ const create = async (...args: string[]): Promise<string> => {
   const result = await alone.docker('network', 'create', '-d', 'overlay', ...args);
   return result.status === 0 ? 'made' : result.stderr.trim();
 };
-const told = (): Promise<string> =>
-  must(alone.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${alone.socket}`, 'cluster']));
+const told = (): Promise<string> => must(alone.gangwayCommand('cluster'));
 
 /** The daemon starts and works; what needs the cluster fails with a sentence that says why. */
 async function refusedWith(flags: readonly string[], words: RegExp): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from '../e2e/cluster.ts';
 import { Conversation, type Counts } from '../e2e/conversation.ts';
-import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { must, sleep, until } from '../e2e/process.ts';
 
@@ -21,11 +21,7 @@ let talk: Conversation;
 before(async () => {
   cluster = await Cluster.start(3, directory, { members: 3 });
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
-  await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');
-  for (const machine of cluster.hosts)
-    await until('lamp', async () =>
-      (await machine.docker('network', 'inspect', 'lamp')).status === 0 ? true : undefined,
-    );
+  await cluster.createOverlay('lamp');
   await start(one, 'web1');
   await start(two, 'web2');
   await start(three, 'web3');
@@ -43,8 +39,7 @@ const start = (machine: Machine, name: string): Promise<string> =>
   machine.dockerOk(
     ...['run', '-d', '--name', name, '--network', 'lamp', '--dns-search', '.', 'busybox', 'sleep', '1000'],
   );
-const address = (machine: Machine, name: string): Promise<string> =>
-  machine.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', name);
+const address = (machine: Machine, name: string): Promise<string> => machine.address(name, 'lamp');
 const isFound = async (machine: Machine, from: string, name: string): Promise<boolean> =>
   (await machine.docker('exec', from, 'nslookup', '-type=A', name)).status === 0;
 
@@ -68,7 +63,7 @@ async function misses(machine: Machine, from: string, name: string): Promise<num
   return performance.now() - begun;
 }
 const told = (machine: Machine, ...args: string[]): Promise<string> =>
-  must(machine.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${machine.socket}`, 'cluster', ...args]));
+  must(machine.gangwayCommand('cluster', ...args));
 const reached = (machine: Machine): Promise<true> =>
   until(
     'the store to be reached',

@@ -24,9 +24,7 @@ test('hosts and etcd that have IPv6 only among them: containers reach each other
     ] as const) {
       await machine.dockerOk('run', '-d', '--name', name, '--network', 'lamp', 'busybox', 'sleep', '1000');
     }
-    const address = await two.dockerOk(
-      ...['inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', 'web2'],
-    );
+    const address = await two.address('web2', 'lamp');
     await two.serve(await two.containerPid('web2'), 'web2', [{ protocol: 'tcp', port: 80 }]);
     const pid = await one.containerPid('web1');
     await until('web2 to answer', async () =>

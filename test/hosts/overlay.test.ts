@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from '../e2e/cluster.ts';
-import { CACHE, CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { CACHE, MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { HOST, OUTSIDE } from '../e2e/namespaces.ts';
 import { must, until } from '../e2e/process.ts';
@@ -29,8 +29,7 @@ const everywhere = async (what: string, test: (machine: Machine) => Promise<bool
 };
 const networks = (machine: Machine): Promise<string> =>
   machine.dockerOk('network', 'ls', '--filter', 'driver=overlay', '--format', '{{.Name}} {{.Scope}}');
-const address = (machine: Machine, name: string): Promise<string> =>
-  machine.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', name);
+const address = (machine: Machine, name: string): Promise<string> => machine.address(name, 'lamp');
 const ask = async (machine: Machine, name: string, to: string, port = 80): Promise<string> =>
   (await machine.ask(await machine.containerPid(name), [{ protocol: 'tcp', address: to, port }])).join();
 
@@ -62,7 +61,7 @@ test('docker network create -d overlay lamp on one host: it is there on all', as
 });
 
 test('gangway cluster tells hosts and networks', async () => {
-  const told = await must(two.inMachine([`${CHECKOUT}bin/gangway`, '-H', `unix://${two.socket}`, 'cluster']));
+  const told = await must(two.gangwayCommand('cluster'));
   assert.match(told, /The cluster store is reached/);
   for (const n of [0, 1, 2]) assert.ok(told.includes(cluster.address(n)), told);
   assert.match(told, /lamp +10\.0\.0\.0\/24 +4096/);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Topology, TopologyCounters } from '../../src/model/topology.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { until } from '../e2e/process.ts';
 
@@ -17,10 +17,7 @@ let two: Machine;
 before(async () => {
   cluster = await Cluster.start(2, directory);
   [one, two] = cluster.hosts as [Machine, Machine];
-  await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');
-  await until('the network on the other host', async () =>
-    (await two.docker('network', 'inspect', 'lamp')).status === 0 ? true : undefined,
-  );
+  await cluster.createOverlay('lamp');
   await one.dockerOk('run', '-d', '--name', 'db', '--net', 'lamp', 'busybox', 'sleep', '1000');
   await two.dockerOk(
     'run',
@@ -72,8 +69,7 @@ test("the other host, its container, and the tunnel's counters", async () => {
 });
 
 test('the picture in the terminal says on which host a container is', async () => {
-  const command = [`${CHECKOUT}bin/gangway`, '-H', `unix://${one.socket}`, 'topology', 'lamp'];
-  const { stdout } = await one.host(command);
+  const { stdout } = await one.gangway('topology', 'lamp');
   assert.ok(
     stdout.split('\n').every((line) => line.length <= 80),
     stdout,

@@ -118,7 +118,8 @@ function checkNetworkMode(
   }
   if (hostConfig.UTSMode === 'host' && config.Hostname)
     throw invalid('conflicting options: hostname and the UTS mode');
-  if (mode.kind !== 'networks' && Object.keys(networks).some((name) => name !== hostConfig.NetworkMode)) {
+  const alone = mode.kind !== 'networks' || hostConfig.NetworkMode === 'none';
+  if (alone && Object.keys(networks).some((name) => name !== hostConfig.NetworkMode)) {
     throw invalid('conflicting options: cannot attach both user-defined and non-user-defined network-modes');
   }
 }

@@ -2,7 +2,7 @@ import type { EndpointSettings } from '@docker/node-sdk';
 import { EngineError, forbidden, invalid, system } from '../../model/errors.ts';
 import { type Endpoint, isAddressed, type Network } from '../../model/network.ts';
 import { checkChosenAddresses, checkEndpointSettings } from '../network/endpoint-options.ts';
-import { type Container, isRunning, networkMode } from './container.ts';
+import { type Container, isOnNone, isRunning, networkMode } from './container.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
 /** `docker network connect` and `disconnect`: now when the container runs, and for its next starts. */
@@ -84,7 +84,8 @@ function checkMode(container: Container, network: Network): void {
     throw invalid(
       'cannot connect container to host network - container must be created in host network mode',
     );
-  if (mode.kind === 'none' || network.driver === 'null') {
+  const others = Object.keys(container.networks).some((name) => name !== network.name);
+  if (others && (isOnNone(container) || network.driver === 'null')) {
     throw invalid(
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );

@@ -2,7 +2,7 @@ import type { ContainerFacts, WishedPort } from '../../explain/situation.ts';
 import { EngineError } from '../../model/errors.ts';
 import type { Networks } from '../network/networks.ts';
 import { dnsNames } from '../network/settings.ts';
-import { type Container, networkMode } from './container.ts';
+import { type Container, isOnNone, networkMode } from './container.ts';
 import type { Containers } from './containers.ts';
 
 /** All containers as an explanation sees them. */
@@ -80,14 +80,13 @@ function networkOptions({ hostConfig, networks }: Container): readonly string[] 
   return told.length === 1 && ['bridge', 'default'].includes(told[0] ?? '') ? [] : told;
 }
 
-function networkOf(containers: Containers, { hostConfig }: Container): ContainerFacts['network'] {
-  const mode = networkMode(hostConfig);
+function networkOf(containers: Containers, container: Container): ContainerFacts['network'] {
+  const mode = networkMode(container.hostConfig);
   switch (mode.kind) {
     case 'host':
-    case 'none':
-      return { kind: mode.kind };
+      return { kind: 'host' };
     case 'networks':
-      return { kind: 'own' };
+      return { kind: isOnNone(container) ? 'none' : 'own' };
     case 'container':
       return { kind: 'container', id: idOf(containers, mode.ref) };
   }

@@ -2,7 +2,7 @@ import { EngineError } from '../../model/errors.ts';
 import type { Network } from '../../model/network.ts';
 import type { NamespaceChoice } from '../../runtime/spec/build-spec.ts';
 import type { AttachRequest, NetworkFiles } from '../networking.ts';
-import { type Container, networkMode } from './container.ts';
+import { type Container, isOnNone, networkMode } from './container.ts';
 import type { Containers } from './containers.ts';
 import { runningPid } from './launch.ts';
 import { checkLinked, linkedFrom, linkedHosts } from './links.ts';
@@ -42,9 +42,7 @@ export class ContainerNetwork {
     }
     checkLinked(this.#containers, container);
     const sandbox = networking.openSandbox(container.id);
-    if (mode.kind === 'networks') {
-      for (const request of this.attachRequests(container)) networking.attach(request);
-    }
+    for (const request of this.attachRequests(container)) networking.attach(request);
     const files = this.#files(container, 'own');
     for (const other of linkedFrom(this.#containers, container)) this.#files(other, 'own');
     return { namespace: { path: sandbox.path }, files };
@@ -52,7 +50,9 @@ export class ContainerNetwork {
 
   /** Connects a running container to one more network. @throws EngineError */
   attach(container: Container, networkName: string): void {
-    this.#containers.platform.networking.attach(this.attachRequest(container, networkName));
+    const request = this.attachRequest(container, networkName);
+    if (!hasEndpoints(request)) return;
+    this.#containers.platform.networking.attach(request);
     this.#files(container, 'own');
   }
 
@@ -63,13 +63,12 @@ export class ContainerNetwork {
 
   /** After a restart of the daemon. */
   resume(container: Container): void {
-    if (networkMode(container.hostConfig).kind !== 'networks') return;
+    if (networkMode(container.hostConfig).kind !== 'networks' || isOnNone(container)) return;
     this.#containers.platform.networking.serveNames(container.id, container.hostConfig.Dns ?? []);
   }
 
   close(container: Container): void {
-    const mode = networkMode(container.hostConfig);
-    if (mode.kind === 'networks' || mode.kind === 'none')
+    if (networkMode(container.hostConfig).kind === 'networks')
       this.#containers.platform.networking.closeSandbox(container.id);
   }
 
@@ -79,7 +78,7 @@ export class ContainerNetwork {
     const names = Object.keys(container.networks).toSorted(
       (a, b) => Number(b === first) - Number(a === first),
     );
-    return names.map((name) => this.attachRequest(container, name));
+    return names.map((name) => this.attachRequest(container, name)).filter(hasEndpoints);
   }
 
   attachRequest(container: Container, networkName: string): AttachRequest {
@@ -125,6 +124,9 @@ export class ContainerNetwork {
     });
   }
 }
+
+/** Being on `none` makes nothing. */
+const hasEndpoints = ({ network }: AttachRequest): boolean => network.driver !== 'null';
 
 function prefixed<T>(words: string, body: () => T): T {
   try {

@@ -90,16 +90,19 @@ export function isRunning(container: Container): boolean {
 /** How the container gets at the network (`HostConfig.NetworkMode`). */
 export type NetworkMode =
   | { readonly kind: 'host' }
-  | { readonly kind: 'none' }
   | { readonly kind: 'container'; readonly ref: string }
   | { readonly kind: 'networks' };
 
 export function networkMode(hostConfig: HostConfig): NetworkMode {
   const mode = hostConfig.NetworkMode ?? 'default';
   if (mode === 'host') return { kind: 'host' };
-  if (mode === 'none') return { kind: 'none' };
   if (mode.startsWith('container:')) return { kind: 'container', ref: mode.slice('container:'.length) };
   return { kind: 'networks' };
+}
+
+/** On the network `none`, and so on no other; not for ever: `docker network disconnect none` ends it. */
+export function isOnNone({ networks }: Container): boolean {
+  return networks.none !== undefined;
 }
 
 /** Attributes of every event of this container (moby daemon/events.go). */

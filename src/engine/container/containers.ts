@@ -2,17 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { EndpointSettings, HostConfig } from '@docker/node-sdk';
+import type { HostConfig } from '@docker/node-sdk';
 import { conflict, EngineError, errors, invalid } from '../../model/errors.ts';
-import { isAddressed } from '../../model/network.ts';
 import type { Mount } from '../../runtime/images.ts';
 import { validateLogConfig } from '../../runtime/log/log-driver.ts';
 import type { Platform } from '../engine.ts';
-import { checkChosenAddresses } from '../network/endpoint-options.ts';
 import type { Collection } from '../store.ts';
 import { parseMounts, realize } from '../volume/mount-spec.ts';
 import { Volumes } from '../volume/volumes.ts';
-import { checkContainer, forNetwork } from './check.ts';
+import { checkContainer } from './check.ts';
 import {
   type Container,
   eventAttributes,
@@ -28,6 +26,7 @@ import { checkLinks } from './links.ts';
 import { mergeConfig } from './merge-config.ts';
 import { Mutex } from './mutex.ts';
 import { parseName, randomName } from './name.ts';
+import { wantedNetworks } from './wanted-networks.ts';
 
 /** The containers of this engine: their records, names and directories. What runs is `Lifecycle`'s. */
 export class Containers {
@@ -132,11 +131,7 @@ export class Containers {
       driver: hostConfig.LogConfig?.Type ?? '',
       options: hostConfig.LogConfig?.Config ?? {},
     });
-    const networks = this.#wantedNetworks(
-      hostConfig,
-      request.networks,
-      (request.config as { MacAddress?: string }).MacAddress,
-    );
+    const networks = wantedNetworks(hostConfig, request, this.platform.networking);
     checkLinks(this, hostConfig.Links ?? []);
     const id = randomBytes(32).toString('hex');
     const wishes = parseMounts({
@@ -247,36 +242,6 @@ export class Containers {
     return id.slice(0, 12);
   }
 
-  /** Networks by name, the one of `NetworkMode` first. That they exist is found out at the start, as dockerd does. */
-  #wantedNetworks(
-    hostConfig: HostConfig,
-    given: Readonly<Record<string, EndpointSettings>>,
-    macAddress: string | undefined,
-  ): Record<string, EndpointSettings> {
-    if (networkMode(hostConfig).kind === 'container') return {};
-    const first = hostConfig.NetworkMode ?? 'bridge';
-    const wanted: Record<string, EndpointSettings> = {};
-    const take = (name: string, settings: EndpointSettings): void => {
-      checkEndpoint(name, settings);
-      this.#checkAddresses(name, settings);
-      wanted[name] = settings;
-    };
-    const main = given[first] ?? (first === 'bridge' ? given.default : undefined) ?? {};
-    // Clients of API 1.43 and older give one for the whole container.
-    take(first, macAddress && !main.MacAddress ? { ...main, MacAddress: macAddress } : main);
-    for (const [name, settings] of Object.entries(given)) {
-      if (name !== first && name !== 'default') take(name, settings);
-    }
-    return wanted;
-  }
-
-  /** A network that is not there yet is asked for at the start. */
-  #checkAddresses(name: string, settings: EndpointSettings): void {
-    const network = this.platform.networking.list().find((each) => each.name === name || each.id === name);
-    if (!isAddressed(network)) return;
-    forNetwork(name, () => checkChosenAddresses(network, settings));
-  }
-
   /** @throws EngineError CONFLICT */
   checkRemovable(container: Container, force: boolean): void {
     if (force || (!isRunning(container) && container.state.status !== 'restarting')) return;
@@ -298,23 +263,6 @@ function renamed(text: string): string {
       error.code,
       `Error when allocating new name: ${error.message.replace(`(${text})`, `(/${text.replace(/^\//, '')})`)}`,
     );
-  }
-}
-
-const PREDEFINED = new Set(['bridge', 'host', 'none']);
-
-/** @throws EngineError INVALID_PARAMETER for what only networks of the user's have */
-function checkEndpoint(network: string, settings: EndpointSettings): void {
-  if (!PREDEFINED.has(network)) return;
-  const wrong = (reason: string) =>
-    invalid(`invalid config for network ${network}: invalid endpoint settings:\n${reason}`);
-  if (settings.IPAMConfig?.IPv4Address || settings.IPAMConfig?.IPv6Address) {
-    throw wrong(
-      '* user specified IP address is supported on user defined networks only\n* user specified IP address is supported only when connecting to networks with user configured subnets',
-    );
-  }
-  if ((settings.Aliases ?? []).length > 0) {
-    throw wrong('network-scoped aliases are only supported for user-defined networks');
   }
 }
 

@@ -14,7 +14,7 @@ import type { HealthMonitors } from './health-monitor.ts';
 import { Lifecycle } from './lifecycle.ts';
 
 /** Processes that exist in a table only: a signal of 9 or 15 ends one, unless it is stubborn. */
-export class FakeTasks {
+class FakeTasks {
   readonly alive = new Map<string, number>();
   readonly left = new Set<string>();
   /** What the next creations fail with, and what they wait for. */
@@ -115,6 +115,7 @@ export function fakeEngine(t: TestContext) {
         return { path: `/run/netns/${id}` };
       },
       closeSandbox: (id: string) => void sandboxes.delete(id),
+      resolve: () => ({ driver: 'null' }),
       list: () => [],
       prepare: async () => {},
       forget: () => {},

@@ -20,7 +20,7 @@ interface Probe {
 }
 
 /** `HEALTHCHECK` of image or request, in milliseconds; undefined when there is none. */
-export function probeOf(container: Container): Probe | undefined {
+function probeOf(container: Container): Probe | undefined {
   const check = container.config.Healthcheck;
   const [kind, ...rest] = check?.Test ?? [];
   if (check === undefined || kind === undefined || kind === 'NONE') return undefined;

@@ -10,13 +10,16 @@ import { Garbage } from './garbage.ts';
 import type { HealthMonitors } from './health-monitor.ts';
 import { launchSpec, startFailure } from './launch.ts';
 import { LiveTable } from './live.ts';
+import { Removal } from './removal.ts';
 import { decideRestart } from './restart-policy.ts';
+import { Restarts } from './restarts.ts';
 import { parseSignal } from './signal.ts';
 import { late, SIGKILL, Signals } from './signals.ts';
 import { Streams } from './streams.ts';
 import { type WaitCondition, Waiters, type WaitResult } from './waiters.ts';
 
 const STOP_TIMEOUT_S = 10;
+
 /** Starting, stopping and ending of containers, and what follows from it. */
 export class Lifecycle {
   readonly containers: Containers;
@@ -29,6 +32,8 @@ export class Lifecycle {
   readonly #live = new LiveTable();
   readonly #waiters = new Waiters();
   readonly #health: HealthMonitors;
+  readonly #restarts: Restarts;
+  readonly #removal: Removal;
   #stopping = false;
 
   constructor(containers: Containers, host: HostFeatures, health: (lifecycle: Lifecycle) => HealthMonitors) {
@@ -39,6 +44,15 @@ export class Lifecycle {
     this.network = new ContainerNetwork(containers);
     this.signals = new Signals(containers);
     this.garbage = new Garbage(this.#platform, (id) => containers.directory(id));
+    this.#restarts = new Restarts(containers, this.#live, this.#waiters, (id) => this.#launch(id));
+    this.#removal = new Removal({
+      containers,
+      live: this.#live,
+      waiters: this.#waiters,
+      signals: this.signals,
+      streams: this.streams,
+      garbage: this.garbage,
+    });
     this.#health = health(this);
     this.#platform.tasks.onExit((exit) => {
       if (exit.execId === '') void this.ended(exit);
@@ -128,7 +142,7 @@ export class Lifecycle {
     // Who waits for a run that never was is not told: dockerd's `next-exit` is of a process.
     if (status === 'restarting')
       this.#waiters.ended(id, { statusCode: container.state.exitCode, error: message });
-    if (container.hostConfig.AutoRemove) this.#discard(id, { volumes: true });
+    if (container.hostConfig.AutoRemove) this.#removal.discard(id, { volumes: true });
     if (fromRuntime && badRequest) return invalid(message);
     return error instanceof EngineError ? error : system(message, error);
   }
@@ -171,37 +185,12 @@ export class Lifecycle {
         exitCode: String(exit.exitStatus),
         execDuration: String(Math.max(0, Math.round(ranMs / 1000))),
       });
-      if (decision.restart) this.#restartLater(exit.id, decision.delayMs);
+      if (decision.restart) this.#restarts.later(exit.id, decision.delayMs);
       else live.restartDelayMs = 0;
       this.#waiters.ended(exit.id, { statusCode: exit.exitStatus });
       if (!decision.restart && container.hostConfig.AutoRemove && !live.removing && !live.kept)
-        this.#discard(exit.id, { volumes: true });
+        this.#removal.discard(exit.id, { volumes: true });
     });
-  }
-
-  #restartLater(id: string, delayMs: number): void {
-    const live = this.#live.of(id);
-    live.restartDelayMs = delayMs;
-    live.restartTimer = setTimeout(() => {
-      delete live.restartTimer;
-      void this.containers.locked(id, async () => {
-        if (live.removing || this.containers.find(id)?.state.status !== 'restarting') return;
-        await this.#launch(id).catch((error) => {
-          this.#platform.log.warn({ err: error, container: id }, 'restart failed');
-          const { hostConfig, restartCount, manuallyStopped } = this.containers.get(id);
-          const again = decideRestart(hostConfig.RestartPolicy, {
-            exitCode: 128,
-            manuallyStopped,
-            restartCount,
-            previousDelayMs: delayMs,
-            ranMs: 0,
-          });
-          if (!again.restart) return;
-          this.containers.update(id, { restartCount: restartCount + 1, state: { status: 'restarting' } });
-          this.#restartLater(id, again.delayMs);
-        });
-      });
-    }, delayMs);
   }
 
   /** @param options.timeout seconds before SIGKILL; below 0: for ever. @throws EngineError NOT_MODIFIED when it does not run */
@@ -212,7 +201,7 @@ export class Lifecycle {
     const { id, config } = this.containers.lookUp(ref);
     const signal = parseSignal(options.signal || config.StopSignal || 'SIGTERM');
     this.containers.update(id, { manuallyStopped: true });
-    if (await this.#stopRestarting(id)) return;
+    if (await this.#restarts.stop(id)) return;
     const container = this.containers.get(id);
     if (!isRunning(container)) throw notModified();
     const timeout = options.timeout ?? config.StopTimeout ?? STOP_TIMEOUT_S;
@@ -221,19 +210,6 @@ export class Lifecycle {
     const patience = timeout < 0 ? ended : Promise.race([ended, late(timeout * 1000)]);
     if ((await patience) === 'late') await this.signals.killForGood(container, ended);
     this.containers.publish(this.containers.find(id) ?? container, 'stop');
-  }
-
-  /** A container between two runs stays ended. The lock waits for a run that is just being started: that one goes on. */
-  async #stopRestarting(id: string): Promise<boolean> {
-    if (this.containers.get(id).state.status !== 'restarting') return false;
-    return this.containers.locked(id, async () => {
-      if (this.containers.find(id)?.state.status !== 'restarting') return false;
-      this.#live.cancelRestart(id);
-      const stopped = this.containers.update(id, { state: { status: 'exited' } });
-      this.containers.publish(stopped, 'stop');
-      this.#waiters.ended(id, { statusCode: stopped.state.exitCode });
-      return true;
-    });
   }
 
   /** @throws EngineError CONFLICT when it does not run, INVALID_PARAMETER for an unknown signal */
@@ -281,49 +257,8 @@ export class Lifecycle {
   }
 
   /** @throws EngineError NOT_FOUND, CONFLICT when it runs and `force` is not given */
-  async remove(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
-    const container = this.containers.lookUp(ref);
-    const { id } = container;
-    const live = this.#live.of(id);
-    if (live.removing) throw conflict(`removal of container ${id} is already in progress`);
-    this.containers.checkRemovable(container, options.force);
-    live.removing = true;
-    try {
-      this.#live.cancelRestart(id);
-      // A start on its way comes to its end first.
-      await this.containers.locked(id, async () => undefined);
-      const current = this.containers.find(id);
-      if (current !== undefined && isRunning(current)) {
-        const ended = this.#waiters.wait(id, 'next-exit');
-        await this.signals.killForGood(current, ended);
-      }
-      await this.containers.locked(id, async () => this.#discard(id, options));
-    } finally {
-      live.removing = false;
-    }
-  }
-
-  /** The record goes now, what hangs on it afterwards. */
-  #discard(id: string, options: { readonly volumes: boolean }): void {
-    const container = this.containers.find(id);
-    if (container === undefined) return;
-    const { taskGone } = this.#live.of(id);
-    this.streams.close(id);
-    this.#platform.store.transaction(() => {
-      this.garbage.add(id, taskGone);
-      this.containers.forget(id);
-      this.#platform.networking.forget(id);
-    });
-    this.#live.forget(id);
-    if (options.volumes) {
-      for (const mount of container.mounts) {
-        if (mount.anonymous && mount.name && this.containers.volumes.users(mount.name).length === 0) {
-          this.containers.volumes.remove(mount.name, { force: true });
-        }
-      }
-    }
-    this.containers.publish(container, 'destroy');
-    this.#waiters.removed(id, { statusCode: container.state.exitCode });
+  remove(ref: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void> {
+    return this.#removal.remove(ref, options);
   }
 
   /** Stops what this daemon does by itself; containers go on. */

@@ -22,7 +22,3 @@ export function parseSignal(text: string): number {
   if (number === undefined) throw invalid(`invalid signal: ${text}`);
   return number;
 }
-
-export function signalName(number: number): string {
-  return Object.entries(NUMBERS).find(([, value]) => value === number)?.[0] ?? String(number);
-}

@@ -8,6 +8,7 @@ import { checkFirewall } from './firewall-check.ts';
 import { type HostLook, type HostParts, lookAtHost } from './host-facts.ts';
 import { checkKernel } from './kernel-check.ts';
 import { checkLeftovers } from './leftover-check.ts';
+import { checkLegacy } from './legacy-check.ts';
 import { checkNames } from './name-check.ts';
 import { checkRoom } from './room-check.ts';
 
@@ -19,7 +20,7 @@ export interface DoctorParts extends HostParts {
 
 /** Of one host; each is pure over what was read. */
 const CHECKS: readonly (readonly [Area, (look: HostLook) => readonly Finding[]])[] = [
-  ['firewall', checkFirewall],
+  ['firewall', (look) => [...checkFirewall(look), ...checkLegacy(look)]],
   ['kernel', checkKernel],
   ['addresses', checkAddresses],
   ['leftovers', checkLeftovers],

@@ -3,7 +3,8 @@ import { overlaps, type Prefix, parseInterfaceAddress, prefixOf } from '../../mo
 import type { Finding } from '../../model/finding.ts';
 import { familiesOf } from '../../model/network.ts';
 import { TABLE_NAME } from '../../plan/nft-text.ts';
-import type { Chain, Ruleset } from '../../plan/rule.ts';
+import { missingRules } from '../../plan/placed-rule.ts';
+import type { Ruleset } from '../../plan/rule.ts';
 import { ruleset } from '../../plan/ruleset.ts';
 import { SPOOF_GUARD } from '../../plan/spoof-guard.ts';
 import type { HostLook } from './host-facts.ts';
@@ -88,7 +89,7 @@ function rules(look: Look, foreign: readonly FirewallRule[]): readonly Finding[]
 }
 
 const unquoted = (text: string): string => text.replace(/"[^"]*"/g, '');
-const globbed = (pattern: string, name: string): boolean =>
+export const globbed = (pattern: string, name: string): boolean =>
   pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 
 function prefixesIn(text: string): readonly Prefix[] {
@@ -134,20 +135,18 @@ function ownTables({ plan }: Look, ours: readonly FirewallRule[]): readonly Find
     });
 }
 
-function ownTable({ family, chains: wanted }: Ruleset, listed: readonly FirewallRule[]): readonly Finding[] {
-  const idOf = ({ text }: FirewallRule): string | undefined => /comment "([^"]*)"$/.exec(text)?.[1];
-  const added = listed.filter((rule) => {
-    const chain = wanted.find(({ name }) => name === rule.chain);
-    return chain === undefined || !chain.rules.some(({ id }) => id === idOf(rule));
-  });
-  const missing = wanted.flatMap((chain: Chain) =>
-    chain.rules
-      .filter(({ id }, index) => {
-        // Several may have one id (`Rule.of`).
-        const before = chain.rules.slice(0, index).filter((rule) => rule.id === id).length;
-        return listed.filter((rule) => rule.chain === chain.name && idOf(rule) === id).length <= before;
-      })
-      .map(({ id }) => `chain ${chain.name}: the rule ${id} is missing`),
+function ownTable({ family, chains }: Ruleset, listed: readonly FirewallRule[]): readonly Finding[] {
+  const wanted = chains.flatMap(({ name, rules }) => rules.map(({ id }) => ({ chain: name, id })));
+  const there = listed.map((rule) => ({
+    chain: rule.chain,
+    id: /comment "([^"]*)"$/.exec(rule.text)?.[1],
+    rule,
+  }));
+  const added = there.flatMap(({ chain, id, rule }) =>
+    wanted.some((each) => each.chain === chain && each.id === id) ? [] : [rule],
+  );
+  const missing = missingRules(wanted, there).map(
+    ({ chain, id }) => `chain ${chain}: the rule ${id} is missing`,
   );
   if (added.length === 0 && missing.length === 0) return [];
   return [

@@ -30,6 +30,7 @@ const look: HostLook = {
   inventory: { links: [], addresses: [], routes: [] },
   chains: [],
   rules: [],
+  legacy: [],
   drift: [],
   sources: [{ base: parsePrefix('172.16.0.0/12'), size: 16 }],
   inCluster: false,

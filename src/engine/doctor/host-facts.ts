@@ -4,6 +4,7 @@ import type { FirewallRule } from '../../kernel/firewall-rules.ts';
 import type { ForeignChain } from '../../kernel/foreign-firewall.ts';
 import { type Inventory, kernelHas, roomAt } from '../../kernel/inventory.ts';
 import type { HostFacts, Kernel } from '../../kernel/kernel.ts';
+import type { LegacyFirewall } from '../../model/kernel-facts.ts';
 import type { Endpoint, Network } from '../../model/network.ts';
 import type { PlanFacts } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
@@ -21,6 +22,8 @@ export interface HostLook {
   readonly inventory: Inventory;
   readonly chains: readonly ForeignChain[];
   readonly rules: readonly FirewallRule[];
+  /** Rules of iptables-legacy. */
+  readonly legacy: readonly LegacyFirewall[];
   readonly drift: readonly Change[];
   readonly sources: readonly SubnetSource[];
   readonly inCluster: boolean;
@@ -74,6 +77,7 @@ export async function lookAtHost({ kernel, config, networking }: HostParts): Pro
     inventory: kernel.inventory(),
     chains: kernel.foreignChains(),
     rules: kernel.firewall().rules,
+    legacy: kernel.legacyFirewall(),
     drift: networking.drift(),
     sources: sourcesOf(config.network),
     inCluster: config.cluster !== undefined,

@@ -6,11 +6,7 @@ import type { HostPortResource } from '../../plan/resource.ts';
 import type { AttachRequest } from '../networking.ts';
 import type { Addresses } from './address-book.ts';
 
-export function externalConnectivity(
-  request: AttachRequest,
-  endpointId: string,
-  reason: string,
-): EngineError {
+function externalConnectivity(request: AttachRequest, endpointId: string, reason: string): EngineError {
   return system(
     `failed to set up container networking: driver failed programming external connectivity on endpoint ${request.containerName} (${endpointId}): ${reason}`,
   );

@@ -89,7 +89,7 @@ export class ClusterNetworks {
   async peers(network: OverlayNetwork): Promise<readonly ClusterNode[]> {
     const cluster = this.#cluster;
     if (cluster === undefined) return [];
-    const here = this.#table.allEndpoints().some(({ networkId }) => networkId === network.id);
+    const here = this.#table.endpointsOf(network.id).length > 0;
     const peers = await cluster.peers(network.id).catch(() => []);
     const others = peers.filter(({ id }) => id !== cluster.node.id);
     return here ? [cluster.node, ...others] : others;
@@ -120,14 +120,17 @@ export class ClusterNetworks {
         ...{ id, name, address, own: id === cluster.node.id },
         state: stateOf(id),
       })),
-      networks: cluster.networks().map(({ id, name, vni, ipv4 }) => ({
-        name,
-        subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
-        vni,
-        here: endpoints.filter(({ networkId }) => networkId === id).length,
-        elsewhere: cluster.remotes(id).length,
-        blocks: cluster.blocks.own(id).map(formatPrefix),
-      })),
+      networks: cluster
+        .networks()
+        .toSorted((a, b) => a.name.localeCompare(b.name))
+        .map(({ id, name, vni, ipv4 }) => ({
+          name,
+          subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
+          vni,
+          here: endpoints.filter(({ networkId }) => networkId === id).length,
+          elsewhere: cluster.remotes(id).length,
+          blocks: cluster.blocks.own(id).map(formatPrefix),
+        })),
     };
   }
 

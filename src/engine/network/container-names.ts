@@ -26,7 +26,7 @@ import { dnsNames, type EndpointRecord } from './settings.ts';
 const PORT = 53;
 
 /** Names are found on networks of the user's; the default bridge has none, as in Docker. */
-export function hasNames(network: Network | undefined): network is AddressedNetwork {
+function hasNames(network: Network | undefined): network is AddressedNetwork {
   return isAddressed(network) && network.name !== 'bridge' && network.name !== GATEWAY_NETWORK;
 }
 

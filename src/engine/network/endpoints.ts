@@ -1,31 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { HostPortTaken, type Kernel } from '../../kernel/kernel.ts';
-import {
-  FAMILIES,
-  type Family,
-  familyOf,
-  type IfName,
-  isLoopback,
-  parseIp,
-  parseMac,
-} from '../../model/address.ts';
-import { forbidden, invalid } from '../../model/errors.ts';
+import { type Family, familyOf, parseIp } from '../../model/address.ts';
+import { forbidden } from '../../model/errors.ts';
 import { type AddressedNetwork, addressesOf, isAddressed, type Sandbox } from '../../model/network.ts';
-import type { OpenPort, PortRange, PublishedPort } from '../../model/port.ts';
+import type { PublishedPort } from '../../model/port.ts';
 import { diff } from '../../plan/diff.ts';
 import { type PlanFacts, planEndpoints, planSandbox } from '../../plan/plan.ts';
 import { PortAllocator } from '../../plan/port-allocator.ts';
-import { type PortWish, parsePortWishes } from '../../plan/port-spec.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest } from '../networking.ts';
+import { announce } from './announcements.ts';
 import { attachError } from './bind-error.ts';
 import type { ContainerNames } from './container-names.ts';
-import { endpointMac, newId } from './default-networks.ts';
-import { parseEndpointOptions } from './endpoint-options.ts';
-import { bestGateway, distribute } from './gateway-order.ts';
+import { newId } from './default-networks.ts';
+import { distribute } from './gateway-order.ts';
 import type { NetworkRegistry } from './network-registry.ts';
+import { newEndpoint } from './new-endpoint.ts';
+import { newPorts, portWishes } from './port-wishes.ts';
 import type { SandboxTable } from './sandbox-table.ts';
 import type { EndpointRecord } from './settings.ts';
 
@@ -40,9 +32,6 @@ export interface EndpointsOptions {
   /** An endpoint is gone. */
   readonly onGone: (endpoint: EndpointRecord) => void;
 }
-
-/** After the connection, and each after the one before; dockerd's are three, a second apart. */
-const ANNOUNCEMENTS_MS = [20, 200, 1000] as const;
 
 /** dockerd gives up after as many host ports that others hold (libnetwork portmapper). */
 const EPHEMERAL_TRIES = 10;
@@ -91,7 +80,7 @@ export class Endpoints {
         if (!(error instanceof HostPortTaken) || error.resource?.kind !== 'host-port') throw error;
         const { address, protocol, port } = error.resource;
         const key = `${address} ${protocol} ${port}`;
-        const fixed = wishesOf(request, network, siblings).some(
+        const fixed = portWishes(request, network, siblings).some(
           ({ hostPorts }) => hostPorts?.first === port && hostPorts.last === port,
         );
         if (fixed || attempt >= EPHEMERAL_TRIES || foreign.has(key)) throw error.cause;
@@ -111,35 +100,9 @@ export class Endpoints {
     const addresses = this.#takeAddresses(request, network);
     let published: readonly PublishedPort[] = [];
     try {
-      const options = parseEndpointOptions(request.settings);
-      const ifName = chooseIfName(siblings, network, options.ifName);
-      const bare: EndpointRecord = {
-        id,
-        networkId: network.id,
-        sandboxId: sandbox.id,
-        containerId: request.containerId,
-        containerName: request.containerName,
-        hostname: request.hostname,
-        mac: request.settings.MacAddress
-          ? parseMac(request.settings.MacAddress)
-          : endpointMac(addresses.ipv4?.address),
-        ...addresses,
-        linkLocal: options.linkLocal,
-        sysctls: Object.fromEntries(
-          Object.entries(options.sysctls).map(([name, value]) => [name.replace('IFNAME', ifName), value]),
-        ),
-        ...(network.driver !== 'macvlan' && {
-          hostIfName: `veth${randomBytes(4).toString('hex').slice(0, 7)}` as IfName,
-        }),
-        ifName,
-        aliases: request.settings.Aliases ?? [],
-        published: [],
-        opened: [],
-        exposed: request.exposedPorts,
-        settings: request.settings,
-      };
+      const bare = newEndpoint({ id, request, network, sandbox, siblings, addresses });
       const candidates = [...this.#candidates(siblings), { network, endpoint: bare }];
-      const wishes = this.#newWishes(request, network, siblings, candidates);
+      const wishes = newPorts(request, network, siblings, candidates);
       published = this.#ports.allocate(wishes.translated, (ip, protocol, port) =>
         foreign.has(`${ip} ${protocol} ${port}`),
       );
@@ -169,40 +132,9 @@ export class Endpoints {
     });
   }
 
-  /** Ports go out by the default route: only what comes with the first one of a family is published anew. */
-  #newWishes(
-    request: AttachRequest,
-    network: AddressedNetwork,
-    siblings: readonly EndpointRecord[],
-    candidates: Parameters<typeof distribute>[0],
-  ): { readonly translated: readonly PortWish[]; readonly opened: readonly OpenPort[] } {
-    const gained = FAMILIES.filter(
-      (family) =>
-        bestGateway(candidates, family)?.network === network &&
-        !siblings.some((endpoint) => endpoint[family]?.gateway !== undefined),
-    );
-    const routed = (family: Family): boolean => network[family]?.gatewayMode === 'routed';
-    const wishes =
-      gained.length === 0 || network.driver !== 'bridge' ? [] : wishesOf(request, network, siblings);
-    const of = (wanted: (family: Family) => boolean): readonly PortWish[] =>
-      wishes.flatMap((wish) => {
-        const hostIps = wish.hostIps.filter((ip) => gained.includes(familyOf(ip)) && wanted(familyOf(ip)));
-        return hostIps.length > 0 ? [{ ...wish, hostIps }] : [];
-      });
-    return {
-      translated: of((family) => !routed(family)),
-      opened: of(routed).flatMap(({ hostIps, protocol, containerPort }) => {
-        const ports: PortRange = { first: containerPort, last: containerPort };
-        // What is for the host alone is not opened to the world: the host reaches every port anyway.
-        const open = hostIps.filter((ip) => !isLoopback(ip));
-        return open.map((ip) => ({ family: familyOf(ip), protocol, ports }));
-      }),
-    };
-  }
-
   #attached(endpoint: EndpointRecord, network: AddressedNetwork): EndpointRecord {
     this.#forgetOldWays(endpoint);
-    this.#announce(endpoint, ANNOUNCEMENTS_MS);
+    this.#announce(endpoint);
     this.#names.add(endpoint, network);
     this.#events.publish('network', 'connect', network.id, {
       container: endpoint.containerId,
@@ -212,22 +144,17 @@ export class Endpoints {
     return endpoint;
   }
 
-  /** More than once: a frame may be lost, and the bridge forwards from a port only some time after it came up. */
-  #announce(endpoint: EndpointRecord, [delay, ...rest]: readonly number[]): void {
-    if (delay === undefined) return;
-    setTimeout(() => {
-      const sandbox = this.#table.sandbox(endpoint.containerId);
-      const now = this.#table.endpoints(sandbox?.id).find(({ id }) => id === endpoint.id);
-      if (sandbox === undefined || now === undefined) return;
-      try {
-        for (const resource of this.#planned(sandbox, [now])) {
-          if (resource.kind === 'veth' || resource.kind === 'macvlan') this.#kernel.announce(resource);
-        }
-      } catch (error) {
-        this.#log.debug({ err: error, container: endpoint.containerId }, 'addresses are not announced');
-      }
-      this.#announce(endpoint, rest);
-    }, delay).unref();
+  #announce({ id, containerId }: EndpointRecord): void {
+    announce({
+      containerId,
+      kernel: this.#kernel,
+      log: this.#log,
+      planned: () => {
+        const sandbox = this.#table.sandbox(containerId);
+        const now = this.#table.endpoints(sandbox?.id).find((endpoint) => endpoint.id === id);
+        return sandbox === undefined || now === undefined ? undefined : this.#planned(sandbox, [now]);
+      },
+    });
   }
 
   /** The default routes and the published ports go to the best of the others. */
@@ -316,41 +243,4 @@ export class Endpoints {
       });
     }
   }
-}
-
-function wishesOf(
-  request: AttachRequest,
-  network: AddressedNetwork,
-  siblings: readonly EndpointRecord[],
-): readonly PortWish[] {
-  const { portBindings, exposedPorts, publishAll } = request;
-  const families = FAMILIES.filter(
-    (family) =>
-      network[family] !== undefined || siblings.some((endpoint) => endpoint[family]?.gateway !== undefined),
-  );
-  return parsePortWishes(portBindings, exposedPorts, publishAll, {
-    families,
-    hostBinding: network.driver === 'bridge' ? network.bridge.hostBinding : undefined,
-    networkName: network.name,
-  });
-}
-
-/** @throws EngineError INVALID_PARAMETER when the wanted name is taken in the sandbox */
-function chooseIfName(
-  siblings: readonly EndpointRecord[],
-  network: AddressedNetwork,
-  wanted: IfName | undefined,
-): IfName {
-  const taken = new Set<string>(['lo', ...siblings.map((endpoint) => endpoint.ifName)]);
-  if (wanted !== undefined) {
-    if (taken.has(wanted)) throw invalid(`interface name ${wanted} is in use in the container already`);
-    return wanted;
-  }
-  const ifPrefix =
-    network.driver === 'bridge'
-      ? network.bridge.ifPrefix
-      : network.driver === 'macvlan'
-        ? network.macvlan.ifPrefix
-        : 'eth';
-  for (let i = 0; ; i++) if (!taken.has(`${ifPrefix}${i}`)) return `${ifPrefix}${i}` as IfName;
 }

@@ -19,7 +19,7 @@ export interface Candidate {
  * Whether `a` carries the default route and the published ports of its sandbox rather than `b`: the higher
  * `gw-priority`, then any but the gateway network, then the one with both families, then the network's name (moby libnetwork/sandbox.go, `Endpoint.Less`).
  */
-export function goesBefore(a: Candidate, b: Candidate): boolean {
+function goesBefore(a: Candidate, b: Candidate): boolean {
   const priority = (of: Candidate): number => of.endpoint.settings.GwPriority ?? 0;
   if (priority(a) !== priority(b)) return priority(a) > priority(b);
   const last = ({ network }: Candidate): boolean => network.name === GATEWAY_NETWORK;

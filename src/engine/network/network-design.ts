@@ -89,12 +89,7 @@ export class NetworkDesign {
     const ipv6 = address(ANY_IPV6);
     return {
       id,
-      name: wish.name,
-      created: new Date().toISOString(),
-      labels: wish.labels,
-      options: wish.options,
-      internal: wish.internal,
-      attachable: wish.attachable,
+      ...asWished(wish),
       ...(ipv4 && { ipv4 }),
       ...(ipv6 && { ipv6 }),
       ...(wish.configFrom && { configFrom: wish.configFrom }),
@@ -170,12 +165,7 @@ export class NetworkDesign {
     checkReserved(subnet, gateway, family.auxAddresses);
     return {
       id: newId(),
-      name: wish.name,
-      created: new Date().toISOString(),
-      labels: wish.labels,
-      options: wish.options,
-      internal: wish.internal,
-      attachable: wish.attachable,
+      ...asWished(wish),
       vni,
       ipv4: {
         subnet,
@@ -223,6 +213,16 @@ export function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
     },
   };
 }
+
+/** What a network has of its request as it is, whatever its driver. */
+const asWished = (wish: BridgeNetworkWish | MacvlanNetworkWish | OverlayNetworkWish) => ({
+  name: wish.name,
+  created: new Date().toISOString(),
+  labels: wish.labels,
+  options: wish.options,
+  internal: wish.internal,
+  attachable: wish.attachable,
+});
 
 /** Of a family that has no pool of the user's, the built-in ones. */
 export function sourcesOf(config: NetworkConfig): readonly SubnetSource[] {

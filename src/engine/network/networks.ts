@@ -5,16 +5,8 @@ import type { Cluster } from '../../cluster/cluster.ts';
 import type { DnsObserver } from '../../dns/observer.ts';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
 import type { NetnsPath } from '../../model/address.ts';
-import { errors, forbidden, system, unavailable } from '../../model/errors.ts';
-import {
-  type ConfigNetwork,
-  familiesOf,
-  GATEWAY_NETWORK,
-  isAddressed,
-  type Network,
-  type OverlayNetwork,
-  type Sandbox,
-} from '../../model/network.ts';
+import { system } from '../../model/errors.ts';
+import { familiesOf, GATEWAY_NETWORK, type Network, type Sandbox } from '../../model/network.ts';
 import { creations } from '../../plan/diff.ts';
 import { type PlanFacts, planSandbox } from '../../plan/plan.ts';
 import type { Change } from '../../plan/resource.ts';
@@ -22,6 +14,7 @@ import type { DaemonConfig } from '../config.ts';
 import type { EventBus } from '../events.ts';
 import type { AttachRequest, NetworkFiles, NetworkFilesRequest, Networking } from '../networking.ts';
 import type { Store } from '../store.ts';
+import { Attachments } from './attachments.ts';
 import { ClusterNetworks } from './cluster-networks.ts';
 import { ContainerNames } from './container-names.ts';
 import { newId } from './default-networks.ts';
@@ -30,8 +23,8 @@ import { GatewayNetwork } from './gateway-network.ts';
 import { Healer } from './healer.ts';
 import { HealthTunnel } from './health-tunnel.ts';
 import { writeNetworkFiles } from './network-files.ts';
+import { NetworkLifecycle } from './network-lifecycle.ts';
 import { NetworkRegistry } from './network-registry.ts';
-import { parseNetworkRequest } from './network-request.ts';
 import { Overlays } from './overlays.ts';
 import { planFacts, tablesOf } from './plan-facts.ts';
 import { Reconciliation } from './reconciliation.ts';
@@ -63,14 +56,14 @@ export class Networks implements Networking {
   readonly health: HealthTunnel | undefined;
   readonly #config: DaemonConfig;
   readonly #log: Logger;
-  readonly #events: EventBus;
   readonly #kernel: Kernel;
   readonly #facts: PlanFacts;
   readonly #registry: NetworkRegistry;
   readonly #table: SandboxTable;
   readonly #names: ContainerNames;
   readonly #endpoints: Endpoints;
-  readonly #gateway: GatewayNetwork;
+  readonly #lifecycle: NetworkLifecycle;
+  readonly #attachments: Attachments;
   readonly #stop: () => void;
   readonly #overlays: Overlays | undefined;
   readonly #reconciliation: Reconciliation;
@@ -82,7 +75,6 @@ export class Networks implements Networking {
     const { config, log, store, events, kernel } = options;
     this.#config = config;
     this.#log = log;
-    this.#events = events;
     this.#kernel = kernel;
     const { cluster } = options;
     this.#stop = () => cluster?.close();
@@ -104,9 +96,14 @@ export class Networks implements Networking {
       onGone: (endpoint) => this.#overlays?.withdraw(endpoint),
     });
     this.cluster = new ClusterNetworks(cluster, this.#registry, this.#table);
-    this.#gateway = new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
-      this.create(request),
-    );
+    this.#lifecycle = new NetworkLifecycle({
+      log,
+      events,
+      registry: this.#registry,
+      cluster: this.cluster,
+      table: this.#table,
+      defaultOptions: config.network.defaultNetworkOpts,
+    });
     if (cluster !== undefined && tunnelEnd !== undefined) {
       this.health = new HealthTunnel({ cluster, facts: tunnelEnd, kernel, log, execRoot: config.execRoot });
       this.#overlays = new Overlays({
@@ -121,6 +118,15 @@ export class Networks implements Networking {
         evict: ({ containerId, networkId }) => this.detach(containerId, networkId),
       });
     }
+    this.#attachments = new Attachments({
+      registry: this.#registry,
+      table: this.#table,
+      endpoints: this.#endpoints,
+      gateway: new GatewayNetwork(this.#registry, this.#table, this.#endpoints, (request) =>
+        this.create(request),
+      ),
+      overlays: this.#overlays,
+    });
     this.#reconciliation = new Reconciliation({
       kernel,
       log,
@@ -157,23 +163,16 @@ export class Networks implements Networking {
 
   /** @param request the body of `POST /networks/create`. @throws EngineError in Docker's words */
   create(request: unknown): Network | Promise<Network> {
-    const wish = parseNetworkRequest(request, {
-      configNetwork: (name) =>
-        this.list().find((network) => network.driver === 'config-only' && network.name === name) as
-          | ConfigNetwork
-          | undefined,
-      defaultOptions: this.#config.network.defaultNetworkOpts,
-    });
-    if (wish.kind === 'overlay') {
-      return this.cluster.create(wish).then((made) => {
-        this.#publish('create', made);
-        return made;
-      });
-    }
-    const network =
-      wish.kind === 'config-only' ? this.#registry.createConfig(wish) : this.#registry.create(wish);
-    this.#publish('create', network);
-    return network;
+    return this.#lifecycle.create(request);
+  }
+
+  /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
+  remove(ref: string): void | Promise<void> {
+    return this.#lifecycle.remove(ref);
+  }
+
+  publishPrune(): void {
+    this.#lifecycle.publishPrune();
   }
 
   prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void> {
@@ -185,41 +184,8 @@ export class Networks implements Networking {
     return this.#table.allEndpoints();
   }
 
-  /** @throws EngineError NOT_FOUND, FORBIDDEN for predefined networks and those in use */
-  remove(ref: string): void | Promise<void> {
-    const network = this.resolve(ref);
-    if (network.driver === 'config-only') {
-      this.#registry.removeConfig(network);
-      this.#publish('destroy', network);
-      return;
-    }
-    if (network.name === 'bridge' || !isAddressed(network)) {
-      throw forbidden(`${network.name} is a pre-defined network and cannot be removed`);
-    }
-    const active = this.endpointsOf(network.id);
-    if (active.length > 0) {
-      const users = active.map(({ containerName, id }) => `name:"${containerName}" id:"${id.slice(0, 12)}"`);
-      throw errors.networkInUse(network.name, users);
-    }
-    if (network.driver === 'overlay') {
-      return this.cluster.remove(network).then(() => this.#publish('destroy', network));
-    }
-    for (const failure of this.#registry.remove(network)) {
-      this.#log.error({ err: failure, network: network.name }, 'network not wholly removed');
-    }
-    this.#publish('destroy', network);
-  }
-
-  #publish(action: 'create' | 'destroy', { id, name, driver }: Network): void {
-    this.#events.publish('network', action, id, { name, type: driver === 'config-only' ? 'null' : driver });
-  }
-
-  publishPrune(): void {
-    this.#events.publish('network', 'prune', '', { reclaimed: '0' });
-  }
-
   endpointsOf(networkId: string): readonly EndpointRecord[] {
-    return this.#table.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
+    return this.#table.endpointsOf(networkId);
   }
 
   /** What was so when the daemon started, and the plan rests on. */
@@ -255,51 +221,11 @@ export class Networks implements Networking {
   }
 
   attach(request: AttachRequest): EndpointRecord {
-    const { network } = request;
-    if (network.driver === 'config-only') {
-      throw forbidden(`cannot create endpoint on configuration-only network`);
-    }
-    if (!isAddressed(network)) {
-      throw forbidden(
-        network.driver === 'host'
-          ? 'cannot connect container to host network - container must be created in host network mode'
-          : 'container cannot be connected to multiple networks with one of the networks in private (none) mode',
-      );
-    }
-    const sandbox = this.#table.sandbox(request.containerId);
-    if (sandbox === undefined) throw new Error(`container ${request.containerId} has no sandbox`);
-    if (network.driver === 'overlay') return this.#attachOverlay(request, network, sandbox);
-    return this.#endpoints.attach(request, network, sandbox);
-  }
-
-  /** The tunnel is there before its first container, and goes with the last. */
-  #attachOverlay(request: AttachRequest, network: OverlayNetwork, sandbox: Sandbox): EndpointRecord {
-    const overlays = this.#overlays;
-    if (overlays === undefined) throw unavailable('the daemon has no --cluster-store any more');
-    overlays.carry(network);
-    try {
-      const endpoint = this.#endpoints.attach(request, network, sandbox);
-      if (!network.internal) this.#gateway.give(request, sandbox);
-      overlays.publish(endpoint);
-      return endpoint;
-    } catch (error) {
-      const made = this.endpoints(request.containerId).find(({ networkId }) => networkId === network.id);
-      if (made === undefined) overlays.release(network);
-      else this.#endpoints.detach(sandbox, made);
-      throw error;
-    }
+    return this.#attachments.attach(request);
   }
 
   detach(containerId: string, networkId: string): void {
-    const sandbox = this.#table.sandbox(containerId);
-    const endpoint = this.endpoints(containerId).find((candidate) => candidate.networkId === networkId);
-    if (sandbox === undefined || endpoint === undefined) {
-      const name = this.#registry.get(networkId)?.name ?? networkId;
-      throw forbidden(`container ${containerId} is not connected to network ${name}`);
-    }
-    this.#endpoints.detach(sandbox, endpoint);
-    this.#registry.forgetAddresses(containerId, networkId);
-    this.#gateway.take(sandbox);
+    this.#attachments.detach(containerId, networkId);
   }
 
   forget(containerId: string): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { pino } from 'pino';
-import type { ClusterListener } from '../../cluster/cluster.ts';
+import type { ClusterListener } from '../../cluster/changes.ts';
 import { loadConfig } from '../../daemon/configuration.ts';
 import { FakeKernel } from '../../kernel/fake-kernel.ts';
 import { type Ip, type Ipv4, type Mac, type Prefix, parsePrefix } from '../../model/address.ts';

@@ -103,7 +103,7 @@ export class Overlays {
   /** After an endpoint of ours went, or did not come. */
   release(network: OverlayNetwork): void {
     const { kernel, cluster, table, facts, log, names } = this.#options;
-    if (table.allEndpoints().some(({ networkId }) => networkId === network.id)) return;
+    if (table.endpointsOf(network.id).length > 0) return;
     const entries = this.#entries.get(network.id);
     const gone = [...planOverlay(network, facts), ...(entries?.all() ?? [])];
     this.#entries.delete(network.id);

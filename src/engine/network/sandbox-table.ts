@@ -30,6 +30,10 @@ export class SandboxTable {
     return [...this.#endpoints.values()].flat();
   }
 
+  endpointsOf(networkId: string): readonly EndpointRecord[] {
+    return this.allEndpoints().filter((endpoint) => endpoint.networkId === networkId);
+  }
+
   sandbox(containerId: string): Sandbox | undefined {
     return this.#sandboxes.get(containerId);
   }

@@ -1,7 +1,7 @@
 import { lookup as hostLookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseListing } from '../../explain/foreign/listing.ts';
+import { foreignTables } from '../../explain/foreign/listing.ts';
 import { Elements } from '../../explain/packet.ts';
 import type { Asked } from '../../explain/question.ts';
 import {
@@ -206,7 +206,7 @@ async function outside(asking: Promise<readonly { readonly address: string }[]>)
 const space = (where: Where, facts: NamespaceFacts): Space => ({
   where,
   facts,
-  foreign: facts.firewall.map(parseListing).filter((table) => table !== undefined),
+  foreign: foreignTables(facts),
 });
 
 /** Ports that are asked, and those behind them where they are published. */

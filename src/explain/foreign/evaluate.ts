@@ -1,5 +1,6 @@
 import { contains, type Ip, parsePrefix } from '../../model/address.ts';
 import type { Decision, Entry, ForeignChain, ForeignRule, ForeignTable, Statement, Verdict } from './rule.ts';
+import { ALL_BITS } from './statement.ts';
 
 /** What a foreign rule can ask of a packet; undefined is what cannot be told of it. */
 export type Lookup = (field: string) => string | undefined;
@@ -13,6 +14,15 @@ export interface Judgement {
   readonly rule?: ForeignRule;
 }
 
+/** What rules that ended nothing did to a packet on its way. */
+export interface Changes {
+  mark?: Mark;
+  untracked?: boolean;
+}
+
+/** `unknown`: something was set that cannot be told. */
+export type Mark = number | 'unknown';
+
 /** Rules that would decide if they matched, and of which that cannot be told. */
 export interface Undecided {
   readonly chain: string;
@@ -21,14 +31,32 @@ export interface Undecided {
 
 type Truth = boolean | 'unknown';
 
-/** Sends a packet through a base chain; what cannot be told is noted in `undecided` and taken as not matching. */
+/** Where a packet is sent through, and what is noted on the way. */
+interface Run {
+  readonly table: ForeignTable;
+  readonly packet: Lookup;
+  readonly undecided: Undecided[];
+  readonly changes: Changes;
+}
+
+/**
+ * Sends a packet through a base chain; what cannot be told is noted in `undecided` and taken as not matching. `changes`
+ * is filled.
+ */
 export function judge(
   table: ForeignTable,
   chain: ForeignChain,
-  packet: Lookup,
+  asked: Lookup,
   undecided: Undecided[],
+  changes: Changes = {},
 ): Judgement {
-  const found = runChain(table, chain, packet, undecided, 0);
+  const packet: Lookup = (field) => {
+    const { mark, untracked } = changes;
+    if (field === 'mark' && mark !== undefined) return mark === 'unknown' ? undefined : String(mark);
+    if (field === 'ct state' && untracked) return 'untracked';
+    return asked(field);
+  };
+  const found = runChain({ table, packet, undecided, changes }, chain, 0);
   if (found !== undefined) return found;
   if (chain.base?.policy === 'drop') return { verdict: { kind: 'drop' }, chain: chain.name };
   return { verdict: { kind: 'none' }, chain: chain.name };
@@ -38,25 +66,17 @@ export function judge(
 const DEEPEST = 16;
 
 /** @returns undefined when the chain ends, or returns, without a verdict */
-function runChain(
-  table: ForeignTable,
-  chain: ForeignChain,
-  packet: Lookup,
-  undecided: Undecided[],
-  depth: number,
-): Judgement | undefined {
+function runChain(run: Run, chain: ForeignChain, depth: number): Judgement | undefined {
+  const { table, undecided } = run;
   for (const rule of chain.rules) {
-    const { matched, verdict } = apply(table, rule.statements, packet);
+    const { matched, verdict } = apply(run, rule.statements);
     if (verdict === undefined || verdict.kind === 'continue') continue;
     if (matched === 'unknown') undecided.push({ chain: chain.name, rule });
     if (matched !== true) continue;
     if (verdict.kind === 'return') return undefined;
     if (verdict.kind === 'jump' || verdict.kind === 'goto') {
       const target = table.chains.find(({ name }) => name === verdict.chain);
-      const inner =
-        target === undefined || depth > DEEPEST
-          ? undefined
-          : runChain(table, target, packet, undecided, depth + 1);
+      const inner = target === undefined || depth > DEEPEST ? undefined : runChain(run, target, depth + 1);
       if (inner !== undefined) return inner;
       if (verdict.kind === 'goto') return undefined;
       continue;
@@ -67,9 +87,8 @@ function runChain(
 }
 
 function apply(
-  table: ForeignTable,
+  { table, packet, changes }: Run,
   statements: readonly Statement[],
-  packet: Lookup,
 ): { readonly matched: Truth; readonly verdict?: Verdict } {
   let matched: Truth = true;
   for (const statement of statements) {
@@ -78,6 +97,14 @@ function apply(
         break;
       case 'unknown':
         matched = 'unknown';
+        break;
+      case 'set-mark':
+        changes.mark = marked(packet('mark'), matched === true ? statement : UNKNOWN_MARK);
+        break;
+      case 'notrack':
+        // Untracked, nothing of the engine's would translate it: that is to be told as well.
+        if (matched !== true) return { matched, verdict: { kind: 'drop' } };
+        changes.untracked = true;
         break;
       case 'verdict':
         return { matched, verdict: statement.verdict };
@@ -100,7 +127,19 @@ function apply(
   return { matched };
 }
 
-const ABSENT = '';
+const UNKNOWN_MARK = { value: undefined, mask: 0 } as const;
+
+function marked(
+  before: string | undefined,
+  { value, mask }: Omit<Extract<Statement, { kind: 'set-mark' }>, 'kind'>,
+): Mark {
+  if (value === undefined) return 'unknown';
+  if (mask === ALL_BITS) return value;
+  return before === undefined ? 'unknown' : ((Number(before) & ~mask) ^ value) >>> 0;
+}
+
+/** Not the empty name, which an interface has that is not there: that one is other than `lo`. */
+const ABSENT = '\0';
 
 function matches(table: ForeignTable, match: Extract<Statement, { kind: 'match' }>, packet: Lookup): Truth {
   const key = match.fields.map((field) => read(field, packet));
@@ -109,7 +148,7 @@ function matches(table: ForeignTable, match: Extract<Statement, { kind: 'match' 
   if (entries === undefined) return 'unknown';
   if (key.includes(undefined)) return 'unknown';
   const { mask } = match;
-  const values = mask === undefined ? key : key.map((value) => String(Number(value) & mask));
+  const values = mask === undefined ? key : key.map((value) => String((Number(value) & mask) >>> 0));
   const hit = entries.some((entry) => covers(entry, values));
   return hit !== match.not;
 }
@@ -136,6 +175,8 @@ function read(field: string, packet: Lookup): string | undefined {
     case 'protocol':
     case 'ether type':
       return packet('nfproto') === 'ipv4' ? 'ip' : 'ip6';
+    case 'tcp flags':
+      return packet('tcp flags');
     case 'icmp type':
     case 'icmpv6 type':
       return packet('echo');

@@ -83,6 +83,41 @@ test('matches, sets, ranges, verdict maps, jumps, the policy', () => {
   assert.equal(ask({ mark: '257' }), 'accept 14');
 });
 
+test('a mark that is set is looked at by later rules, and an interface that is not there is another one', () => {
+  const lines = [
+    'type filter hook output priority 0; policy accept;',
+    'tcp dport 9 counter meta mark set 0x00000007 # handle 1',
+    'udp dport 9 meta mark set ct mark & 0x0000ff00 # handle 2',
+    'tcp dport 6 limit rate 5/second meta mark set 0x00000007 # handle 7',
+    'meta mark 0x00000007 drop # handle 3',
+    'tcp dport 5 notrack # handle 4',
+    'ct state untracked reject # handle 5',
+    'iifname != "lo" masquerade # handle 6',
+  ];
+  const own = parseListing(`table ip t { # handle 1\n chain c { # handle 1\n${lines.join('\n')}\n}\n}`);
+  const run = (some: Some): string => {
+    const undecided: Undecided[] = [];
+    const packet: Some = {
+      nfproto: 'ipv4',
+      l4proto: 'tcp',
+      iifname: '',
+      mark: '0',
+      'ct state': 'new',
+      ...some,
+    };
+    const [chain] = own?.chains ?? [];
+    assert.ok(own && chain);
+    const { verdict, rule } = judge(own, chain, (field) => packet[field], undecided);
+    return [verdict.kind, rule?.handle, ...undecided.map((each) => each.rule.handle)].join(' ');
+  };
+  assert.equal(run({ dport: '9' }), 'drop 3');
+  assert.equal(run({ dport: '9', l4proto: 'udp' }), 'masquerade 6 3');
+  assert.equal(run({ dport: '6' }), 'masquerade 6 3', 'whether it was set cannot be told');
+  assert.equal(run({ dport: '5' }), 'reject 5');
+  assert.equal(run({ dport: '1' }), 'masquerade 6');
+  assert.equal(run({ dport: '1', iifname: 'lo' }), 'none ');
+});
+
 test('what cannot be understood is said, and not taken for a match', () => {
   assert.equal(ask({}), 'drop policy 16');
   assert.equal(ask({ iifname: 'br-a', dport: '7' }), 'drop policy 16');

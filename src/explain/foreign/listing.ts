@@ -1,6 +1,17 @@
+import type { NamespaceFacts } from '../../model/kernel-facts.ts';
+import { parseLegacy } from './legacy.ts';
 import type { Entry, ForeignChain, ForeignRule, ForeignTable, TableFamily } from './rule.ts';
 import { parseElement, parseStatements } from './statement.ts';
 import { tokens } from './token.ts';
+
+/** Every table of a namespace that is not the engine's, those of iptables-legacy too. */
+export const foreignTables = ({
+  firewall,
+  legacy,
+}: Pick<NamespaceFacts, 'firewall' | 'legacy'>): readonly ForeignTable[] => [
+  ...firewall.map(parseListing).filter((table) => table !== undefined),
+  ...legacy.flatMap(parseLegacy),
+];
 
 /**
  * Reads `nft -a -y list table` (nft(8)). What iptables made is there too, translated by nft itself. Text and not JSON:

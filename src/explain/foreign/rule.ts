@@ -2,9 +2,14 @@
 
 export type TableFamily = 'ip' | 'ip6' | 'inet' | 'bridge' | 'netdev';
 
+/** Whose rules the kernel keeps apart from those of nftables, at hooks of their own (x_tables). */
+export type LegacyTool = 'iptables-legacy' | 'ip6tables-legacy';
+
 export interface ForeignTable {
   readonly family: TableFamily;
   readonly name: string;
+  /** Absent: nft, iptables-nft. */
+  readonly tool?: LegacyTool;
   /** Elements of named sets; of maps too, with what they lead to. */
   readonly sets: ReadonlyMap<string, readonly Entry[]>;
   readonly chains: readonly ForeignChain[];
@@ -22,9 +27,9 @@ export interface ForeignChain {
 }
 
 export interface ForeignRule {
-  /** What `nft delete rule FAMILY TABLE CHAIN handle N` wants. */
+  /** What `nft delete rule FAMILY TABLE CHAIN handle N` wants; of iptables-legacy its number in the chain. */
   readonly handle: number;
-  /** In nft's language, without handle. */
+  /** In nft's language, without handle; of iptables-legacy in that of iptables-save, without chain. */
   readonly text: string;
   readonly statements: readonly Statement[];
 }
@@ -62,6 +67,9 @@ export type Statement =
     }
   | { readonly kind: 'vmap'; readonly fields: readonly string[]; readonly entries: readonly Entry[] | string }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** The mark becomes `mark & ~mask ^ value`; without a value nobody can tell what. */
+  | { readonly kind: 'set-mark'; readonly value: number | undefined; readonly mask: number }
+  | { readonly kind: 'notrack' }
   /** Counters, logs: they decide nothing. */
   | { readonly kind: 'effect' }
   /** Not understood: whether the rule matches cannot be told. */

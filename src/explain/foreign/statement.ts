@@ -1,6 +1,9 @@
 import type { Entry, Statement, Verdict } from './rule.ts';
 import { unquoted } from './token.ts';
 
+/** Of a mark. */
+export const ALL_BITS = 0xffff_ffff;
+
 /** What a rule may look at, longest first: `ct state` before a lone word. */
 const FIELDS: readonly string[] = [
   'fib saddr . mark . iif oif',
@@ -105,6 +108,7 @@ function parseStatement(reader: Reader): Statement {
   if (fields !== undefined) return parseMatch(reader, fields);
   const verdict = readVerdict(reader);
   if (verdict !== undefined) return { kind: 'verdict', verdict };
+  if (reader.take('notrack')) return { kind: 'notrack' };
   if (skipEffect(reader)) return { kind: 'effect' };
   const from = reader.next();
   // `limit rate 5/second burst 5 packets`, `xt match physdev`: what follows belongs to it until something is known again.
@@ -152,17 +156,26 @@ function parseMatch(reader: Reader, fields: readonly string[]): Statement {
       entries: reader.take('{') ? reader.list().map(parseElement) : setName(reader.next()),
     };
   }
-  // `meta mark set 0x1`: it changes the packet in a way nothing here looks at.
-  if (reader.take('set')) {
-    reader.next();
-    return { kind: 'effect' };
-  }
+  if (reader.take('set')) return parseSet(reader, fields);
   const mask = reader.take('&') ? Number(reader.next()) : undefined;
   const not = reader.take('!=');
   reader.take('==');
   // `ct state established,related` and the same in braces are one thing.
   const values = reader.take('{') ? reader.list().map(parseElement) : plainValues(reader);
   return { kind: 'match', fields, not, ...(mask !== undefined && { mask }), values };
+}
+
+const OPERATORS = ['&', '|', '^', '<<', '>>', 'and', 'or', 'xor', 'lshift', 'rshift'];
+
+/** `meta mark set 0x1`, `meta mark set ct mark & 0xff`: but for the mark, nothing looks at what it changes. */
+function parseSet(reader: Reader, fields: readonly string[]): Statement {
+  const words: string[] = [];
+  do {
+    words.push(...(readFields(reader) ?? [reader.next()]));
+  } while (OPERATORS.some((operator) => reader.take(operator)));
+  if (fields.join() !== 'mark') return { kind: 'effect' };
+  const value = words.length === 1 ? Number(words[0]) : Number.NaN;
+  return { kind: 'set-mark', value: Number.isNaN(value) ? undefined : value, mask: ALL_BITS };
 }
 
 function plainValues(reader: Reader): readonly Entry[] | string {

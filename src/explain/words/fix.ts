@@ -2,17 +2,20 @@ import { familyOf, formatPrefix } from '../../model/address.ts';
 import { GATEWAY_NETWORK } from '../../model/network.ts';
 import { networkOfAddress, networksOf } from '../diagnosis.ts';
 import type { Obstacle } from '../hop.ts';
+import { type Misleading, misleadingIn, obstacleOf } from '../misleading.ts';
+import { ruleDeletion } from '../policy.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
-import type { Where } from '../world.ts';
-import { listenEverywhere, makeAnew, publish, republish } from './remake.ts';
+import { foreignRuleFix } from './foreign-rule.ts';
+import { inside } from './inside.ts';
+import { listenEverywhere, publish, republish } from './remake.ts';
 import { nearestName } from './sentence.ts';
 
 /** The command that mends it, for a shell on the host; null where no command can be known. */
 export function fixOf(situation: Situation, verdict: Verdict): string | null {
   const { plan, cause, culprit, way } = verdict;
-  const obstacle = way?.outcome.kind === 'stopped' ? way.outcome.obstacle : undefined;
+  const obstacle = way && obstacleOf(situation.world, way);
   const from = plan.from.kind === 'container' ? plan.from.container : undefined;
   const to = plan.to.kind === 'container' ? plan.to.container : undefined;
   switch (cause) {
@@ -54,7 +57,9 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
             `ip link set dev ${way.gap.narrow.name} mtu ${way.gap.sender.mtu}`,
           );
     default:
-      return obstacle === undefined ? null : fixOfObstacle(situation, obstacle, to ?? from);
+      return obstacle === undefined
+        ? null
+        : fixOfObstacle(situation, obstacle, to ?? from, way && misleadingIn(way));
   }
 }
 
@@ -62,11 +67,13 @@ function fixOfObstacle(
   situation: Situation,
   obstacle: Obstacle,
   party: ContainerFacts | undefined,
+  misleading: Misleading | undefined,
 ): string | null {
   const { where } = obstacle;
+  if (misleading !== undefined) return inside(situation, misleading.where, ruleDeletion(misleading.rule));
   switch (obstacle.kind) {
     case 'rule':
-      return foreignRule(situation, obstacle);
+      return foreignRuleFix(situation, obstacle);
     case 'forwarding-off':
       return familyOf(obstacle.to) === 'ipv4'
         ? 'sysctl -w net.ipv4.ip_forward=1'
@@ -91,47 +98,6 @@ function fixOfObstacle(
   }
 }
 
-/** For what is in a container's namespace: its programs may not have the tools, so they come from the host. */
-function inside({ containers }: Situation, where: Where, command: string): string {
-  if (where.kind !== 'container') return command;
-  const pid = containers.find(({ id }) => id === where.id)?.pid ?? 0;
-  return `nsenter -t ${pid} -n ${command}`;
-}
-
-/**
- * Rules before the one that stops it, for this connection alone: what somebody else's firewall has is left as it is. An
- * accept ends its own base chain only, so it opens nothing else.
- */
-function foreignRule(situation: Situation, obstacle: Extract<Obstacle, { kind: 'rule' }>): string | null {
-  const { rule, where, back, hook, packet } = obstacle;
-  if (rule.by === 'engine') return null;
-  const { iifname, oifname, daddr, dport, protocol } = packet;
-  const by = (words: readonly string[], iif: string, oif: string): string =>
-    [
-      `insert rule ${rule.table} ${rule.base}`,
-      ...(iif === '' ? [] : [`iifname ${iif}`]),
-      ...(oif === '' ? [] : [`oifname ${oif}`]),
-      ...words,
-      'accept',
-    ].join(' ');
-  const ip = familyOf(daddr) === 'ipv4' ? 'ip' : 'ip6';
-  const port = dport === 0 ? [`meta l4proto ${protocol}`] : [`${protocol} dport ${dport}`];
-  const answers = ['ct state established,related'];
-  const there = by([`${ip} daddr ${daddr}`, ...port], iifname, oifname);
-  const bridged = rule.table.startsWith('bridge ');
-  if (bridged) {
-    // Bridges know no connections of their own.
-    const around = back ? by([`${ip} daddr ${daddr}`], iifname, oifname) : there;
-    return inside(situation, where, `nft '${around}'`);
-  }
-  const rules = back
-    ? [by(answers, iifname, oifname), ...(hook === 'forward' ? [by(answers, oifname, iifname)] : [])]
-    : hook === 'forward'
-      ? [there, by(answers, oifname, iifname)]
-      : [there];
-  return inside(situation, where, `nft '${rules.join('; ')}'`);
-}
-
 /** Through a network of TO's, if it has one of the user's. */
 function join(situation: Situation, from: ContainerFacts, to: ContainerFacts): string {
   const networks = networksOf(situation, to).filter(({ name }) => name !== GATEWAY_NETWORK);
@@ -152,9 +118,11 @@ function leaveFor(situation: Situation, from: ContainerFacts, to: ContainerFacts
 
 function noNetwork(container: ContainerFacts | undefined): string | null {
   if (container === undefined) return null;
-  // What was made without a network is never connected to one.
-  if (container.network.kind === 'none') return makeAnew({ ...container, networkOptions: [] }, []);
-  return `docker network connect bridge ${container.name}`;
+  const connect = `docker network connect bridge ${container.name}`;
+  // Who is on `none` is on no other.
+  return container.network.kind === 'none'
+    ? `docker network disconnect none ${container.name} && ${connect}`
+    : connect;
 }
 
 function nameUnknown(
@@ -197,10 +165,11 @@ function takenPort(situation: Situation, culprit: ContainerFacts | undefined): s
 
 function mendRoute(
   situation: Situation,
-  { where, to, refusing }: Extract<Obstacle, { kind: 'no-route' }>,
+  { where, to, refusing, rule }: Extract<Obstacle, { kind: 'no-route' }>,
 ): string | null {
   const family = familyOf(to);
   const ip = family === 'ipv4' ? 'ip' : 'ip -6';
+  if (rule !== undefined) return inside(situation, where, ruleDeletion(rule));
   if (refusing !== undefined) {
     const prefix = refusing.to === undefined ? 'default' : formatPrefix(refusing.to);
     return inside(situation, where, `${ip} route del ${prefix}`);

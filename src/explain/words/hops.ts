@@ -1,6 +1,8 @@
 import { formatSocketAddress } from '../../model/address.ts';
-import type { ListenerFacts } from '../../model/kernel-facts.ts';
-import type { End, Hop, MtuGap, Obstacle, RuleRef } from '../hop.ts';
+import type { ListenerFacts, PolicyRule } from '../../model/kernel-facts.ts';
+import type { End, Hop, MtuGap, Obstacle, PolicyRef, RuleRef } from '../hop.ts';
+import type { Misleading } from '../misleading.ts';
+import { ruleWords as policyText } from '../policy.ts';
 import type { Where } from '../world.ts';
 
 /** A hop as the API gives it. */
@@ -20,16 +22,20 @@ export const whose = (where: Where): string =>
 export const end = ({ address, port }: End): string =>
   port === undefined ? address : formatSocketAddress(address, port);
 
-export function ruleName(rule: RuleRef): string {
+export function ruleName(rule: RuleRef | PolicyRef): string {
+  if (rule.by === 'routing') return `ip rule ${rule.rule.priority}`;
   if (rule.by === 'engine') return rule.id;
-  const { table, chain, rule: of } = rule;
-  return of === undefined ? `${table} ${chain} policy` : `${table} ${chain} handle ${of.handle}`;
+  const { table, chain, rule: of, tool } = rule;
+  const place = tool === undefined ? `${table} ${chain}` : `${tool} ${table} ${chain}`;
+  if (of === undefined) return `${place} policy`;
+  return `${place} ${tool === undefined ? 'handle' : 'rule'} ${of.handle}`;
 }
 
-export function ruleWords(rule: RuleRef): string {
+export function ruleWords(rule: RuleRef | PolicyRef): string {
+  if (rule.by === 'routing') return policyWords(rule.rule);
   if (rule.by === 'engine') return `rule ${rule.id} of Gangway`;
-  const { table, chain, rule: of } = rule;
-  const place = `table ${table}, chain ${chain}`;
+  const { table, chain, rule: of, tool } = rule;
+  const place = `${tool === undefined ? '' : `${tool} `}table ${table}, chain ${chain}`;
   return of === undefined ? `the policy of ${place}` : `${place}: ${of.text}`;
 }
 
@@ -42,7 +48,11 @@ export function listenerWords({ address, port, program }: ListenerFacts): string
 const step = (
   kind: string,
   detail: string,
-  { rule, from, to }: { rule?: RuleRef | undefined; from?: string | undefined; to?: string | undefined } = {},
+  {
+    rule,
+    from,
+    to,
+  }: { rule?: RuleRef | PolicyRef | undefined; from?: string | undefined; to?: string | undefined } = {},
 ): WayStep => ({
   kind,
   rule: rule === undefined ? null : ruleName(rule),
@@ -82,7 +92,11 @@ export function hopWords(hop: Hop): WayStep {
         hop.gateway === undefined
           ? `is behind ${hop.device}`
           : `by the gateway ${hop.gateway}, ${hop.device}`;
-      return step('route', `in ${whose(hop.where)}: ${hop.to} ${way}`, { to: hop.device });
+      const by = hop.rule === undefined ? '' : `, by the rule "${policyText(hop.rule)}"`;
+      return step('route', `in ${whose(hop.where)}: ${hop.to} ${way}${by}`, {
+        to: hop.device,
+        ...(hop.rule && { rule: { by: 'routing', rule: hop.rule } }),
+      });
     }
     case 'rule':
       return step(
@@ -150,9 +164,7 @@ export function obstacleWords(obstacle: Obstacle): string {
     case 'rule':
       return `${ruleWords(obstacle.rule)} ${VERDICTS[obstacle.verdict]}`;
     case 'no-route':
-      return obstacle.refusing === undefined
-        ? `${where} has no route to ${obstacle.to}`
-        : `a route of ${where} says that ${obstacle.to} is not to be reached`;
+      return noRouteWords(where, obstacle);
     case 'nobody':
       return `nobody behind ${obstacle.device} has the address ${obstacle.address}`;
     case 'link':
@@ -188,6 +200,23 @@ export function obstacleWords(obstacle: Obstacle): string {
       return 'it goes round in circles';
   }
 }
+
+function noRouteWords(
+  where: string,
+  { to, refusing, rule }: Extract<Obstacle, { kind: 'no-route' }>,
+): string {
+  if (refusing === undefined && rule === undefined) return `${where} has no route to ${to}`;
+  const by = rule === undefined ? '' : `${policyWords(rule)} of ${where}`;
+  if (refusing === undefined) return `${by} says that ${to} is not to be reached`;
+  const [of, and] = rule === undefined ? [where, ''] : [`table ${refusing.table}`, `, and ${by} leads there`];
+  return `a route of ${of} says that ${to} is not to be reached${and}`;
+}
+
+const policyWords = (rule: PolicyRule): string => `the rule "${policyText(rule)}"`;
+
+/** That sends what comes to nothing where nobody has the address. */
+export const misledWords = ({ rule, where }: Misleading): string =>
+  `${policyWords(rule)} of ${whose(where)} sends it there`;
 
 export function gapWords({ sender, narrow }: MtuGap): string {
   return `${sender.name} of ${whose(sender.where)} sends packets of up to ${sender.mtu} bytes, ${narrow.name} of ${whose(narrow.where)} takes ${narrow.mtu}`;

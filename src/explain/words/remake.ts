@@ -35,7 +35,7 @@ export function publish(
 }
 
 /** @param more ports to publish beside those it has */
-export function makeAnew(container: ContainerFacts, more: readonly string[]): string {
+function makeAnew(container: ContainerFacts, more: readonly string[]): string {
   const ports = container.wished.map(({ hostIp, hostPort, containerPort, protocol }) => {
     const address = hostIp && `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
     return `${address}${hostPort && `${hostPort}:`}${containerPort}/${protocol}`;

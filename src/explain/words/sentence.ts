@@ -2,11 +2,12 @@ import { formatSocketAddress } from '../../model/address.ts';
 import type { AddressedNetwork } from '../../model/network.ts';
 import { networksOf, overlayOf } from '../diagnosis.ts';
 import type { Hop } from '../hop.ts';
+import { misleadingIn, obstacleOf } from '../misleading.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, networkOf, type Situation } from '../situation.ts';
 import type { Asker, Target } from '../target.ts';
 import type { Verdict } from '../verdict.ts';
-import { end, gapWords, listenerWords, obstacleWords, ruleWords, whose } from './hops.ts';
+import { end, gapWords, listenerWords, misledWords, obstacleWords, ruleWords, whose } from './hops.ts';
 
 /** The answer in one sentence: it begins with Yes or No. */
 export function sentenceOf(situation: Situation, verdict: Verdict): string {
@@ -99,7 +100,7 @@ function no(situation: Situation, verdict: Verdict): string {
   const to = targetName(plan.to);
   const { asked } = situation;
   const port = asked.port === undefined ? '' : `${asked.port}/${asked.protocol}`;
-  const obstacle = way?.outcome.kind === 'stopped' ? way.outcome.obstacle : undefined;
+  const obstacle = way && obstacleOf(situation.world, way);
   const plainly = obstacle === undefined ? 'the connection does not come about' : obstacleWords(obstacle);
   switch (cause) {
     case 'name-unknown':
@@ -154,8 +155,11 @@ function no(situation: Situation, verdict: Verdict): string {
       return `${from} sends with an address that is another's (${plainly})`;
     case 'no-answer':
       return attempt === undefined ? plainly : `nobody has the address ${attempt.address}`;
-    case 'no-route':
-      return obstacle?.back ? `the answer does not come back: ${plainly}` : plainly;
+    case 'no-route': {
+      const misleading = way && misleadingIn(way);
+      const all = misleading === undefined ? plainly : `${plainly}; ${misledWords(misleading)}`;
+      return obstacle?.back ? `the answer does not come back: ${all}` : all;
+    }
     default:
       return plainly;
   }

@@ -26,7 +26,7 @@ export interface Removal {
  * @param wish.byId it was named by its id: the image itself is meant, not one of its names
  * @throws EngineError CONFLICT in Docker's words
  */
-export function checkRemoval(
+function checkRemoval(
   image: StoredImage,
   wish: { readonly ref: string; readonly byId: boolean; readonly force: boolean },
   users: readonly ImageUser[],

@@ -8,8 +8,8 @@ import type { ManifestDescriptor } from './manifest.ts';
 import { chainIds } from './snapshots.ts';
 
 export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
-export const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
-export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
+const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
 /** A layer in the content store, uncompressed: its digest is its diff id. */
 export type ImportedLayer = ManifestDescriptor;

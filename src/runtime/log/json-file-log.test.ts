@@ -17,16 +17,16 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
+const everything = (): ReadLogsOptions => ({
+  path,
+  stdout: true,
+  stderr: true,
+  timestamps: false,
+  details: false,
+  framing: 'raw',
+});
 const read = async (options: Partial<ReadLogsOptions> = {}): Promise<string> => {
-  const stream = readLogs({
-    path,
-    stdout: true,
-    stderr: true,
-    timestamps: false,
-    details: false,
-    framing: 'raw',
-    ...options,
-  });
+  const stream = readLogs({ ...everything(), ...options });
   return Buffer.concat(await stream.toArray()).toString();
 };
 const records = (): { log: string; stream: string; time: string }[] =>
@@ -113,15 +113,7 @@ test('a following reader that goes away ends, and a broken last line is skipped'
   const log = new JsonFileLog({ path });
   log.write('stdout', Buffer.from('b\n'));
   assert.equal(await read(), 'a\nb\n');
-  const stream = readLogs({
-    path,
-    stdout: true,
-    stderr: true,
-    timestamps: false,
-    details: false,
-    framing: 'raw',
-    follow: log,
-  });
+  const stream = readLogs({ ...everything(), follow: log });
   await new Promise((resolve) => stream.once('data', resolve));
   stream.destroy();
   await sleep(5);

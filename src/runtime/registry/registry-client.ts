@@ -7,7 +7,7 @@ import { familiarName, type Reference } from './reference.ts';
 import { networkCause, RegistryUnreachable } from './unreachable.ts';
 
 /** Manifest media types this engine understands, in the order it prefers them. */
-export const MANIFEST_TYPES = [
+const MANIFEST_TYPES = [
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.oci.image.manifest.v1+json',

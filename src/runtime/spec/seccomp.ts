@@ -39,10 +39,7 @@ export interface SeccompContext {
 }
 
 /** Debian's golang-github-containers-common installs the profile here; set-up, which wants nothing else of it, there. */
-export const DEFAULT_PROFILE_PATHS = [
-  '/usr/share/containers/seccomp.json',
-  '/usr/local/lib/gangway/seccomp.json',
-];
+const DEFAULT_PROFILE_PATHS = ['/usr/share/containers/seccomp.json', '/usr/local/lib/gangway/seccomp.json'];
 
 const ARCHITECTURES: Readonly<Record<string, string>> = {
   amd64: 'SCMP_ARCH_X86_64',

@@ -1,6 +1,6 @@
 import { invalid } from '../../model/errors.ts';
 
-export const DEFAULT_DETACH_KEYS = Buffer.from([0x10, 0x11]);
+const DEFAULT_DETACH_KEYS = Buffer.from([0x10, 0x11]);
 
 /**
  * `ctrl-p,ctrl-q` or single characters, comma separated, to the bytes a terminal sends (moby/term ascii.go).

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { Mount } from '../../../runtime/images.ts';
 
 /** `Kind` of `GET /containers/ID/changes`. */
-export const CHANGED = 0;
-export const ADDED = 1;
-export const DELETED = 2;
+const CHANGED = 0;
+const ADDED = 1;
+const DELETED = 2;
 
 export interface Change {
   readonly Path: string;
