@@ -36,6 +36,8 @@ export function causeOf(situation: Situation, plan: Plan, attempt: Attempt, obst
       return obstacle.others.every(({ address }) => isLoopback(address))
         ? 'listens-on-loopback'
         : 'listens-on-other-address';
+    case 'untracked':
+      return 'foreign-rule';
     case 'held':
       return 'published-on-other-address';
     case 'bridge-firewall':

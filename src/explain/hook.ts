@@ -4,6 +4,7 @@ import { type Changes, judge, type Lookup, type Undecided } from './foreign/eval
 import type { Decision } from './foreign/rule.ts';
 import type { Hop, RuleRef } from './hop.ts';
 import { type Effect, type Hook, type Packet, passChain } from './packet.ts';
+import { pushNat, translate } from './translation.ts';
 import type { Space, World } from './world.ts';
 
 /** A packet on its way; `dport` is 0 where it is the asker's own, that nobody knows. */
@@ -18,6 +19,8 @@ export interface Passage {
   readonly packet: Flying;
   /** A mark was set where the kernel looks for the route anew. */
   readonly reroute?: boolean;
+  /** Of somebody else, that left it untracked. */
+  readonly untracked?: RuleRef | undefined;
   readonly stop?: { readonly rule: RuleRef; readonly verdict: 'drop' | 'reject'; readonly hook: string };
 }
 
@@ -54,7 +57,7 @@ interface Link {
   readonly pass: (packet: Flying) => {
     readonly effect: Effect | Decision | undefined;
     readonly rule: RuleRef;
-    readonly changes?: Changes;
+    readonly changes?: Omit<Changes, 'untracked'> & { readonly untracked?: RuleRef };
   };
 }
 
@@ -69,17 +72,24 @@ export function passAll(options: HookOptions, given: Flying): Passage {
     restored = true;
   };
   let reroute = false;
+  let untrackedBy: RuleRef | undefined;
+  let rival: { readonly priority: number; readonly packet: Flying } | undefined;
   let translated = packet.settled === true;
   for (const link of links) {
     if (link.priority >= NAT_PRIORITY[options.hook]) settle();
-    if (link.type === 'nat' && (packet.state !== 'new' || translated)) continue;
+    if (link.type === 'nat' && (packet.state !== 'new' || translated)) {
+      // Of two at one priority the kernel asks the younger one first, and nothing tells which that is.
+      if (rival !== undefined && rival.priority === link.priority) noteRival(options, link, rival.packet);
+      continue;
+    }
     const { effect, rule, changes = {} } = link.pass(packet);
     const { mark, untracked } = changes;
     if (mark !== undefined && mark !== (packet.mark ?? 0)) {
       packet = { ...packet, mark };
       reroute ||= link.type === 'route';
     }
-    if (untracked && link.priority < CONNTRACK) {
+    if (untracked !== undefined && link.priority < CONNTRACK) {
+      untrackedBy ??= untracked;
       packet = { ...packet, state: 'untracked' };
       restored = true;
     }
@@ -102,13 +112,21 @@ export function passAll(options: HookOptions, given: Flying): Passage {
         const next = translate(options, packet, effect);
         if (next === undefined) return { packet, stop: { rule, verdict: 'drop', hook: options.hook } };
         translated = true;
+        rival = { priority: link.priority, packet };
         pushNat(options, packet, next, rule);
         packet = next;
       }
     }
   }
   settle();
-  return { packet, reroute };
+  return { packet, reroute, untracked: untrackedBy };
+}
+
+/** Another's rule that would translate what has been translated by one of the same priority. */
+function noteRival(options: HookOptions, link: Link, packet: Flying): void {
+  const { effect, rule } = link.pass(packet);
+  if (rule.by !== 'other' || effect === undefined || effect.kind === 'accept') return;
+  options.hops.push({ kind: 'undecided', where: options.space.where, rule });
 }
 
 function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
@@ -153,8 +171,18 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
             hops.push({ kind: 'undecided', where: space.where, rule });
           }
           const { verdict } = judgement;
+          const { untrackedBy } = changes;
+          const untracked: RuleRef | undefined = untrackedBy && {
+            by: 'other',
+            ...place,
+            base: chain.name,
+            ...untrackedBy,
+          };
           return {
-            changes,
+            changes: {
+              ...(changes.mark !== undefined && { mark: changes.mark }),
+              ...(untracked && { untracked }),
+            },
             effect: verdict.kind === 'none' ? undefined : verdict,
             rule: {
               by: 'other',
@@ -225,56 +253,3 @@ const FLAGS: Readonly<Record<Flying['state'], string | undefined>> = {
   established: 'syn-ack',
   untracked: undefined,
 };
-
-function translate(options: HookOptions, packet: Flying, effect: Effect | Decision): Flying | undefined {
-  if (effect.kind === 'masquerade') {
-    const saddr = options.masquerade();
-    return saddr === undefined ? undefined : { ...packet, saddr };
-  }
-  if ('to' in effect) return translateForeign(options, packet, effect.kind, effect.to);
-  if (effect.kind === 'dnat' && 'address' in effect) {
-    return { ...packet, daddr: effect.address, dport: effect.port ?? packet.dport, dnat: true };
-  }
-  if (effect.kind === 'snat' && 'address' in effect) return { ...packet, saddr: effect.address };
-  return packet;
-}
-
-/** `10.0.0.2:8080`, `:8080`, `[fd00::2]:80`, `10.0.0.2`. */
-function translateForeign(
-  options: HookOptions,
-  packet: Flying,
-  kind: string,
-  to: string,
-): Flying | undefined {
-  const [, inBrackets, plain, port] =
-    /^(?:\[([\da-f:]+)\]|([\d.]+|[\da-f:]*:[\da-f:]+(?!:\d)))?(?::(\d+))?$/.exec(to) ?? [];
-  const address = (inBrackets ?? plain) as Ip | undefined;
-  const dport = port === undefined ? packet.dport : Number(port);
-  if (kind === 'snat') return address === undefined ? packet : { ...packet, saddr: address };
-  const daddr = address ?? (kind === 'redirect' ? options.masquerade() : packet.daddr);
-  return daddr === undefined ? undefined : { ...packet, daddr, dport, dnat: true };
-}
-
-function pushNat(options: HookOptions, before: Flying, after: Flying, rule: RuleRef | undefined): void {
-  const { where } = options.space;
-  if (before.daddr !== after.daddr || before.dport !== after.dport) {
-    options.hops.push({
-      kind: 'nat',
-      where,
-      side: 'destination',
-      rule,
-      before: { address: before.daddr, port: before.dport || undefined },
-      after: { address: after.daddr, port: after.dport || undefined },
-    });
-  }
-  if (before.saddr !== after.saddr) {
-    options.hops.push({
-      kind: 'nat',
-      where,
-      side: 'source',
-      rule,
-      before: { address: before.saddr, port: before.sport || undefined },
-      after: { address: after.saddr, port: after.sport || undefined },
-    });
-  }
-}

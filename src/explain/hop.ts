@@ -126,6 +126,8 @@ export type Reason =
       readonly protocol: Protocol;
       readonly others: readonly ListenerFacts[];
     }
+  /** Somebody's rule keeps it from connection tracking, and so from being translated. */
+  | { readonly kind: 'untracked'; readonly rule: RuleRef }
   /** The engine holds the port, and no rule translated what came for it. */
   | { readonly kind: 'held'; readonly at: End; readonly protocol: Protocol }
   | { readonly kind: 'bridge-firewall' }

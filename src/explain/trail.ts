@@ -1,7 +1,7 @@
 import { familyOf, type Ip } from '../model/address.ts';
 import type { RouteFacts } from '../model/kernel-facts.ts';
 import { type Flying, type HookOptions, type Passage, passAll } from './hook.ts';
-import type { Hop, MtuGap, Obstacle, Reason } from './hop.ts';
+import type { Hop, MtuGap, Obstacle, Reason, RuleRef } from './hop.ts';
 import type { Flow } from './policy.ts';
 import { reverse } from './reverse-path.ts';
 import { isLocal, linkNamed, lookUp, masqueradeAddress, type Routing } from './route.ts';
@@ -14,6 +14,9 @@ export type Outcome =
   | { readonly kind: 'left'; readonly device: string; readonly to: Ip }
   | { readonly kind: 'stopped'; readonly obstacle: Obstacle };
 
+/** How it ends where nothing was translated. */
+const MISSED: readonly Reason['kind'][] = ['held', 'nothing-listens', 'other-source'];
+
 /** What a packet leaves behind it: the hops, what was translated, and what stopped it. */
 export class Trail {
   readonly world: World;
@@ -22,6 +25,8 @@ export class Trail {
   back = false;
   gap: MtuGap | undefined;
   readonly #rewrites: Rewrite[] = [];
+  /** Where somebody's rule left it untracked, so that nothing translates it. */
+  #untracked: { readonly space: Space; readonly rule: RuleRef } | undefined;
 
   constructor(world: World) {
     this.world = world;
@@ -45,7 +50,7 @@ export class Trail {
       facts.addresses.find(
         ({ link, address }) => link === by?.index && familyOf(address) === familyOf(packet.daddr),
       )?.address;
-    return passAll(
+    const passage = passAll(
       {
         world: this.world,
         space,
@@ -62,6 +67,8 @@ export class Trail {
       },
       packet,
     );
+    if (passage.untracked !== undefined) this.#untracked ??= { space, rule: passage.untracked };
+    return passage;
   }
 
   /** @param before the packet as it came into the namespace, which connection tracking goes by */
@@ -78,7 +85,12 @@ export class Trail {
     return connections.count < connections.most ? undefined : { kind: 'conntrack-full', ...connections };
   }
 
-  stop({ where }: Pick<Space, 'where'>, reason: Reason): Outcome {
+  stop({ where }: Pick<Space, 'where'>, found: Reason): Outcome {
+    const untracked = this.#untracked;
+    const reason: Reason =
+      untracked !== undefined && untracked.space.where === where && MISSED.includes(found.kind)
+        ? { kind: 'untracked', rule: untracked.rule }
+        : found;
     const obstacle: Obstacle = { where, back: this.back, ...reason };
     this.add({ kind: 'stop', obstacle });
     return { kind: 'stopped', obstacle };

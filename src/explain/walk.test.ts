@@ -46,7 +46,7 @@ const OUTSIDE: Space = { ...exampleWorld([]).host, where: { kind: 'outside' } };
 const spaceOf = (world: World, name: string): Space =>
   world.sandboxes.find(({ where }) => where.kind === 'container' && where.name === name) ?? world.host;
 
-/** `answered`, `left`, or what stopped it; before it the NAT on the way. */
+/** `answered`, `left`, or what stopped it; before it the NAT on the way, after it `?` where a rule could not be judged. */
 function way(
   from: string,
   to: string,
@@ -68,7 +68,8 @@ function way(
       : outcome.obstacle.kind === 'rule'
         ? `${outcome.obstacle.back ? 'back ' : ''}${hopWords({ ...hops.at(-1), where: outcome.obstacle.where } as never).rule}`
         : `${outcome.obstacle.back ? 'back ' : ''}${outcome.obstacle.kind}`;
-  return [...nat, end].join(' ');
+  const doubts = hops.some(({ kind }) => kind === 'undecided') ? ['?'] : [];
+  return [...nat, end, ...doubts].join(' ');
 }
 
 for (const bridgeFirewall of [true, false]) {
@@ -125,15 +126,15 @@ test('rules of others: before and after ours, for the first packet and for the a
   assert.equal(published(chain('prerouting', -300, 'tcp dport 8080 drop')), 'inet fw c handle 2');
   assert.equal(
     published(chain('prerouting', 0, 'tcp dport 8080 drop')),
-    '10.1.0.2:80 answered',
-    'after NAT it is port 80',
+    '10.1.0.2:80 answered ?',
+    "after NAT it is port 80; the asker's own, that the answer goes to, may be any",
   );
   assert.equal(
     published(chain('forward', 0, 'ct status dnat accept', 'drop')),
     '10.1.0.2:80 answered',
     'the status is the connection’s',
   );
-  assert.equal(published(chain('forward', 0, 'xt match physdev drop')), '10.1.0.2:80 answered');
+  assert.equal(published(chain('forward', 0, 'xt match physdev drop')), '10.1.0.2:80 answered ?');
   const members = [{ ...web, firewall: chain('input', 0, 'tcp dport 80 reject').firewall ?? [] }, client];
   assert.equal(way('client', '10.1.0.2:80', { members }), 'inet fw c handle 2');
 });
@@ -157,8 +158,17 @@ test('rules of iptables-legacy stand beside those of nft, and policy rules choos
   );
   assert.equal(
     published(legacy('raw', 'PREROUTING -i up0 -p tcp -j CT --notrack')),
-    'nothing-listens',
+    'untracked',
     'untracked, nothing is translated',
+  );
+  assert.equal(
+    published(legacy('nat', 'PREROUTING -i up0 -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 9')),
+    '10.1.0.2:80 answered ?',
+    'which of the two translates cannot be told',
+  );
+  assert.equal(
+    published(legacy('nat', 'PREROUTING -i up0 -p tcp -m tcp --dport 8081 -j REDIRECT --to-ports 9')),
+    '10.1.0.2:80 answered',
   );
   const marked = legacy('mangle', 'PREROUTING -i up0 -p tcp -j MARK --set-xmark 0x7/0xffffffff');
   const usual = { family: 'ipv4', priority: 9, not: false, others: [] } as const;

@@ -63,6 +63,14 @@ export const BREAKAGES: readonly Breakage[] = [
     words: /table ip early, chain pre/,
   },
   {
+    name: 'an nft rule keeps it from being tracked',
+    how: `nft 'add table ip early; add chain ip early pre { type filter hook prerouting priority -300; }'
+      nft add rule ip early pre tcp dport 8080 notrack`,
+    ...PUBLISHED,
+    ...foreign,
+    words: /leaves it untracked in the host.*: table ip early, chain pre: tcp dport 8080 notrack/,
+  },
+  {
     name: 'a rule of the bridge family drops',
     how: `nft 'add table bridge mine; add chain bridge mine through { type filter hook forward priority 0; }'
       nft add rule bridge mine through ip daddr $(address db lamp) drop`,
@@ -142,6 +150,13 @@ export const BREAKAGES: readonly Breakage[] = [
     ...PUBLISHED,
     ...foreign,
     words: /iptables-legacy table raw, chain PREROUTING: -p tcp -m tcp --dport 8080 -j DROP/,
+  },
+  {
+    name: 'iptables-legacy keeps it from being tracked',
+    how: 'iptables-legacy -t raw -A PREROUTING -p tcp --dport 8080 -j CT --notrack',
+    ...PUBLISHED,
+    ...foreign,
+    words: /leaves it untracked in the host.*: iptables-legacy table raw, chain PREROUTING: .*--notrack/,
   },
   {
     name: 'iptables-legacy -P FORWARD DROP, and an accept for other containers alone',

@@ -18,6 +18,7 @@ export interface Judgement {
 export interface Changes {
   mark?: Mark;
   untracked?: boolean;
+  untrackedBy?: Undecided;
 }
 
 /** `unknown`: something was set that cannot be told. */
@@ -70,6 +71,7 @@ function runChain(run: Run, chain: ForeignChain, depth: number): Judgement | und
   const { table, undecided } = run;
   for (const rule of chain.rules) {
     const { matched, verdict } = apply(run, rule.statements);
+    if (run.changes.untracked) run.changes.untrackedBy ??= { chain: chain.name, rule };
     if (verdict === undefined || verdict.kind === 'continue') continue;
     if (matched === 'unknown') undecided.push({ chain: chain.name, rule });
     if (matched !== true) continue;

@@ -7,7 +7,7 @@ import { ruleDeletion } from '../policy.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, type Situation, sandboxOwner } from '../situation.ts';
 import type { Verdict } from '../verdict.ts';
-import { foreignRuleFix } from './foreign-rule.ts';
+import { foreignRuleDeletion, foreignRuleFix } from './foreign-rule.ts';
 import { inside } from './inside.ts';
 import { listenEverywhere, publish, republish } from './remake.ts';
 import { nearestName } from './sentence.ts';
@@ -74,6 +74,8 @@ function fixOfObstacle(
   switch (obstacle.kind) {
     case 'rule':
       return foreignRuleFix(situation, obstacle);
+    case 'untracked':
+      return foreignRuleDeletion(situation, obstacle);
     case 'forwarding-off':
       return familyOf(obstacle.to) === 'ipv4'
         ? 'sysctl -w net.ipv4.ip_forward=1'

@@ -22,6 +22,23 @@ export function foreignRuleFix(situation: Situation, obstacle: ByRule): string |
         .join(' && ');
 }
 
+/** The rule taken out: where it ends nothing, none before it helps. */
+export function foreignRuleDeletion(
+  situation: Situation,
+  { rule, where }: Pick<ByRule, 'rule' | 'where'>,
+): string | null {
+  if (rule.by === 'engine' || rule.rule === undefined) return null;
+  const { tool, table, chain } = rule;
+  const { text, handle } = rule.rule;
+  return inside(
+    situation,
+    where,
+    tool === undefined
+      ? `nft delete rule ${table} ${chain} handle ${handle}`
+      : legacyDeletion(tool, table, chain, text),
+  );
+}
+
 /** A rule about something is taken out; of one about everything, and of a policy, this connection alone is excepted. */
 function legacyFix(
   tool: LegacyTool,

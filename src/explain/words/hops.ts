@@ -184,6 +184,8 @@ export function obstacleWords(obstacle: Obstacle): string {
       const only = other === undefined ? '' : `; ${listenerWords(other)}`;
       return `nothing listens on ${end(obstacle.at)}/${obstacle.protocol} in ${where}${only}`;
     }
+    case 'untracked':
+      return `${ruleWords(obstacle.rule)} leaves it untracked, and what is untracked is not translated`;
     case 'held':
       return `${end(obstacle.at)} is held for a published port, and nothing translates what comes for it`;
     case 'bridge-firewall':

@@ -146,6 +146,8 @@ function no(situation: Situation, verdict: Verdict): string {
       return first === undefined ? plainly : `in ${whose(obstacle.where)} ${listenerWords(first)}${only}`;
     }
     case 'foreign-rule':
+      if (obstacle?.kind === 'untracked')
+        return `a rule that is not Gangway's leaves it untracked in ${whose(obstacle.where)}, and what is untracked is not translated: ${ruleWords(obstacle.rule)}`;
       return obstacle?.kind === 'rule'
         ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${obstacle.back ? 'the answer' : 'it'} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
         : plainly;
