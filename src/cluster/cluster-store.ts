@@ -1,4 +1,5 @@
-import { Etcd3, type IKeyValue, type IOptions, type Watcher } from 'etcd3';
+import { ConsecutiveBreaker, circuitBreaker, handleWhen, type IPolicy } from 'cockatiel';
+import { Etcd3, type IKeyValue, type IOptions, isRecoverableError, type Watcher } from 'etcd3';
 import type { Logger } from 'pino';
 import { unavailable } from '../model/errors.ts';
 
@@ -37,6 +38,9 @@ export interface Change<T> {
 
 /** One call is over after so long, unless told: a change of the cluster fails fast when no member answers. */
 export const CALL_MS = 2500;
+/** After so many faults in a row a member is passed over for so many milliseconds; etcd3's own numbers. */
+const FAULTS = 3;
+const PASSED_OVER_MS = 5000;
 const VERSION = 'v1';
 /** etcd takes 128 operations in a transaction unless told otherwise (`--max-txn-ops`). */
 const BATCH = 100;
@@ -50,7 +54,7 @@ export class ClusterStore {
   readonly #root: string;
   readonly #log: Logger;
   #client: Etcd3;
-  /** etcd3 passes a member over for 5 s after a few faults, with an error that does not say which. */
+  /** A call that is refused because every member is passed over does not say what their faults were. */
   #lastFault: string | undefined;
 
   constructor(config: ClusterStoreConfig, log: Logger) {
@@ -60,6 +64,7 @@ export class ClusterStore {
     this.#options = {
       hosts: config.hosts.map((host) => `${scheme}://${host}`),
       dialTimeout: CALL_MS,
+      faultHandling: { host: () => this.#memberPolicy() },
       defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_MS }),
       ...(config.tls && {
         credentials: {
@@ -249,12 +254,28 @@ export class ClusterStore {
       : condition(key, 'Mod', '==', guard.revision);
   }
 
+  /** As etcd3's own, but faults are heard when they happen: the call that had them may still be retrying. */
+  #memberPolicy(): IPolicy {
+    const policy = circuitBreaker(handleWhen(isRecoverableError), {
+      halfOpenAfter: PASSED_OVER_MS,
+      breaker: new ConsecutiveBreaker(FAULTS),
+    });
+    policy.onFailure(({ handled, reason }) => {
+      if (handled && 'error' in reason) this.#noteFault(reason.error);
+    });
+    return policy;
+  }
+
+  #noteFault(fault: unknown): void {
+    this.#lastFault = fault instanceof Error ? fault.message : String(fault);
+  }
+
   async #call<T>(body: () => Promise<T>): Promise<T> {
     try {
       return await body();
     } catch (error) {
       const passedOver = error instanceof Error && 'isBrokenCircuitError' in error;
-      if (!passedOver) this.#lastFault = error instanceof Error ? error.message : String(error);
+      if (!passedOver) this.#noteFault(error);
       const words = this.#lastFault ?? String(error);
       throw Object.assign(unavailable(`the cluster store does not answer: ${words}`), { cause: error });
     }
