@@ -14,7 +14,7 @@ test('hosts and networks in columns, the state in a sentence', () => {
         { id: 'fedcba9876543210', name: 'b', address: '192.0.2.20', own: false, state: 'away' },
       ],
       networks: [
-        { name: 'lamp', subnet: '10.0.0.0/24', vni: 4096, here: 1, elsewhere: 2, blocks: ['10.0.0.0/28'] },
+        { name: 'lamp', subnets: ['10.0.0.0/24'], vni: 4096, here: 1, elsewhere: 2, blocks: ['10.0.0.0/28'] },
       ],
     },
     8000,
@@ -28,7 +28,7 @@ HOST                ADDRESS      STATE   ID
 alpha (this host)   192.0.2.1    alive   0123456789ab
 b                   192.0.2.20   away    fedcba987654
 
-NETWORK   SUBNET        VNI    HERE   ELSEWHERE   BLOCKS OF THIS HOST
+NETWORK   SUBNETS       VNI    HERE   ELSEWHERE   BLOCKS OF THIS HOST
 lamp      10.0.0.0/24   4096   1      2           10.0.0.0/28`,
   );
 });

@@ -19,9 +19,9 @@ export function formatCluster(report: ClusterReport, now: number): string {
     state,
     id.slice(0, 12),
   ]);
-  const networks = report.networks.map(({ name, subnet, vni, here, elsewhere, blocks }) => [
+  const networks = report.networks.map(({ name, subnets, vni, here, elsewhere, blocks }) => [
     name,
-    subnet,
+    subnets.join(' '),
     String(vni),
     String(here),
     String(elsewhere),
@@ -34,6 +34,6 @@ export function formatCluster(report: ClusterReport, now: number): string {
     '',
     networks.length === 0
       ? 'There is no overlay network: docker network create -d overlay NAME makes one.'
-      : table([['NETWORK', 'SUBNET', 'VNI', 'HERE', 'ELSEWHERE', 'BLOCKS OF THIS HOST'], ...networks]),
+      : table([['NETWORK', 'SUBNETS', 'VNI', 'HERE', 'ELSEWHERE', 'BLOCKS OF THIS HOST'], ...networks]),
   ].join('\n');
 }

@@ -10,9 +10,19 @@ const vxlan = parseIfName('vxtest0');
 const mac = parseMac('02:42:0a:09:00:07');
 const wanted = (local: Ip, host: Ip): readonly Resource[] => [
   { ...bridge, mtu: 1430 },
-  { kind: 'vxlan', ifName: vxlan, bridge: bridge.ifName, vni: 4099, local, port: 4789, mtu: 1430 },
+  {
+    kind: 'vxlan',
+    ifName: vxlan,
+    bridge: bridge.ifName,
+    vni: 4099,
+    local,
+    port: 4789,
+    mtu: 1430,
+    ipv6: true,
+  },
   { kind: 'fdb', vxlan, mac, host },
   { kind: 'neighbour', vxlan, address: '10.88.0.7' as Ip, mac },
+  { kind: 'neighbour', vxlan, address: 'fd88::7' as Ip, mac },
 ];
 
 for (const [local, first, second] of [

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { contains, type Prefix } from '../../model/address.ts';
-import type { OverlayNetwork } from '../../model/network.ts';
+import { addressesOf, type OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations, deletions } from '../../plan/diff.ts';
 import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
@@ -116,7 +116,7 @@ export class Overlays {
 
   publish(endpoint: EndpointRecord): void {
     if (this.#overlay(endpoint.networkId) === undefined) return;
-    const { ipv4 } = endpoint;
+    const { ipv4, ipv6 } = endpoint;
     this.#options.cluster.publish({
       id: endpoint.id,
       networkId: endpoint.networkId,
@@ -124,6 +124,7 @@ export class Overlays {
       containerName: endpoint.containerName,
       mac: endpoint.mac,
       ...(ipv4 && { ipv4: ipv4.address }),
+      ...(ipv6 && { ipv6: ipv6.address }),
       names: dnsNames(endpoint),
     });
   }
@@ -183,8 +184,9 @@ export class Overlays {
   #blockLost(networkId: string, block: Prefix): void {
     const { table, registry, evict, log } = this.#options;
     for (const endpoint of table.allEndpoints()) {
-      const address = endpoint.ipv4?.address;
-      if (endpoint.networkId !== networkId || address === undefined || !contains(block, address)) continue;
+      if (endpoint.networkId !== networkId) continue;
+      const address = addressesOf(endpoint).find((each) => contains(block, each.address))?.address;
+      if (address === undefined) continue;
       log.error(
         { container: endpoint.containerName, network: registry.get(networkId)?.name, address },
         'the address was given to another host after the cluster had forgotten this one: the container is taken off the network, connect it again',
