@@ -28,7 +28,7 @@ HOST                ADDRESS      STATE   ID
 alpha (this host)   192.0.2.1    alive   0123456789ab
 b                   192.0.2.20   away    fedcba987654
 
-NETWORK   SUBNETS       VNI    HERE   ELSEWHERE   BLOCKS OF THIS HOST
+NETWORK   SUBNET        VNI    HERE   ELSEWHERE   BLOCKS OF THIS HOST
 lamp      10.0.0.0/24   4096   1      2           10.0.0.0/28`,
   );
 });

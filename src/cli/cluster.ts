@@ -34,6 +34,6 @@ export function formatCluster(report: ClusterReport, now: number): string {
     '',
     networks.length === 0
       ? 'There is no overlay network: docker network create -d overlay NAME makes one.'
-      : table([['NETWORK', 'SUBNETS', 'VNI', 'HERE', 'ELSEWHERE', 'BLOCKS OF THIS HOST'], ...networks]),
+      : table([['NETWORK', 'SUBNET', 'VNI', 'HERE', 'ELSEWHERE', 'BLOCKS OF THIS HOST'], ...networks]),
   ].join('\n');
 }

@@ -271,6 +271,12 @@ test('another overlay network, and the bridges, are apart, and gangway why says 
     ['10.77.0.0/24', 'fd00:77::/64'],
   );
   assert.ok(topology.endpoints.some(({ addresses }) => addresses.includes('fd00:77::80')));
+  const picture = (await one.gangway('topology', 'lamp')).stdout;
+  assert.ok(picture.includes('fd00:77::/64') && picture.includes('fd00:77::80'), picture);
+  assert.ok(
+    picture.split('\n').every((line) => line.length <= 80),
+    picture,
+  );
   await one.dockerOk('rm', '-f', 'stranger', 'bridged');
 });
 
