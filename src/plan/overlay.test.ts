@@ -10,7 +10,7 @@ import {
   parsePrefix,
 } from '../model/address.ts';
 import type { Addressing, OverlayNetwork } from '../model/network.ts';
-import { type OverlayFacts, overlayMtu, planOverlay, planRemotes } from './overlay.ts';
+import { missingMtu, type OverlayFacts, overlayMtu, planOverlay, planRemotes } from './overlay.ts';
 import { ALL_TABLES } from './plan.ts';
 
 const addressing = <A extends Ip>(text: string): Addressing<A> => {
@@ -86,4 +86,9 @@ test('the MTU leaves room for the tunnel, and with IPv6 is never below what that
   assert.deepEqual(mtus(1330), [1280, 1280]);
   assert.deepEqual(mtus(1300), [1250, 1280]);
   assert.deepEqual(mtus(1340, '2001:db8::1'), [1270, 1280]);
+  const missing = (uplink: number, address?: string) =>
+    [network({ ipv4 }), network({ ipv4, ipv6 })].map((each) => missingMtu(each, facts(uplink, address)));
+  assert.deepEqual(missing(1300), [undefined, undefined]);
+  assert.deepEqual(missing(1350, '2001:db8::1'), [undefined, undefined]);
+  assert.deepEqual(missing(1349, '2001:db8::1'), [undefined, 1350]);
 });

@@ -1,4 +1,4 @@
-import { FAMILIES, familyOf, IPV6_LEAST_MTU, type Ip, parseMac } from '../model/address.ts';
+import { FAMILIES, familyOf, IPV6_LEAST_MTU, type Ip, isIpv4, parseMac } from '../model/address.ts';
 import type { OverlayNetwork } from '../model/network.ts';
 import type { RemoteEndpoint } from '../model/overlay.ts';
 import type { Resource } from './resource.ts';
@@ -27,12 +27,22 @@ const OVERHEAD = { ipv4: 50, ipv6: 70 } as const;
 
 /**
  * What a container's interface on the network can carry. With IPv6 no less than RFC 8200 §5 asks of a link: where the
- * uplink leaves less, the tunnel's packets are cut in pieces between the hosts.
+ * uplink leaves less, the tunnel's packets are cut in pieces between the hosts (`missingMtu`: where they can be).
  */
 export function overlayMtu(network: OverlayNetwork, facts: OverlayFacts): number {
   const most = facts.uplinkMtu - OVERHEAD[familyOf(facts.address)];
   const mtu = Math.min(network.overlay.mtu ?? most, most);
   return network.ipv6 === undefined ? mtu : Math.max(mtu, IPV6_LEAST_MTU);
+}
+
+/**
+ * The MTU that the uplink would have to have for the network's IPv6: between hosts that reach each other by IPv6 the kernel
+ * cuts no tunnel's packets in pieces, as it does in IPv4. @returns undefined where it is enough
+ */
+export function missingMtu(network: OverlayNetwork, facts: OverlayFacts): number | undefined {
+  const least = IPV6_LEAST_MTU + OVERHEAD.ipv6;
+  const ok = network.ipv6 === undefined || isIpv4(facts.address) || facts.uplinkMtu >= least;
+  return ok ? undefined : least;
 }
 
 /** Bridge and tunnel of an overlay network on a host that has a container on it. */

@@ -193,7 +193,7 @@ test('IPv6: what cannot be is refused with a sentence, and nothing is changed', 
   for (const [options, words] of [
     ['--ipv6 --subnet fd00:77::/64', overlaps],
     ['--ipv6 --subnet fd00:77::/80', overlaps],
-    ['--ipv6 --subnet fd00:70::/20', overlaps],
+    ['--ipv6 --subnet fd00::/24', overlaps],
     ['--ipv6 --subnet fd00:78::/80', overlaps],
     ['--ipv6 --subnet fd00:79::/64 --subnet fd00:7a::/64', /driver doesn't support multiple subnets/],
     ['--ipv6 --subnet fd00:79::1/64', /invalid subnet fd00:79::1\/64: it should be fd00:79::\/64/],
@@ -209,11 +209,6 @@ test('IPv6: what cannot be is refused with a sentence, and nothing is changed', 
   }
   const local = await alone.docker('network', 'create', '--ipv6', '--subnet', 'fd00:77::/80', 'wrong');
   assert.match(local.stderr, overlaps);
-  const run = async (network: string, ip6: string): Promise<string> =>
-    (await alone.docker('create', '--network', network, '--ip6', ip6, 'busybox', 'true')).stderr;
-  const outside = /no configured subnet or ip-range contain the IP address/;
-  assert.match(await run('six', 'fd00:78::5'), outside);
-  assert.match(await run('lamp', 'fd00:77::5'), outside);
   assert.deepEqual([await all(), await listed()], before);
 
   // Docker passes over the subnet of a family that is off.

@@ -192,8 +192,8 @@ test('--ip6: what is free is given, what is another’s or of another network is
   await reaches(one, 'web1', 'fd00:77::1:5', /^fixed fd00:77::2 /);
   await reaches(one, 'web1', 'fixed', /^fixed /);
   const before = await blocks();
-  const refused = async (ip6: string): Promise<string> => {
-    const result = await one.docker('run', '-d', '--network', 'lamp', '--ip6', ip6, 'busybox', 'sleep', '9');
+  const refused = async (ip6: string, network = 'lamp'): Promise<string> => {
+    const result = await one.docker('run', '-d', '--network', network, '--ip6', ip6, 'busybox', 'sleep', '9');
     assert.notEqual(result.status, 0, ip6);
     return result.stderr;
   };
@@ -208,10 +208,30 @@ test('--ip6: what is free is given, what is another’s or of another network is
     /no configured subnet or ip-range contain the IP address fd00:78::5/,
   );
   assert.match(await refused('10.77.0.9'), /invalid IPv6 address/);
+  await one.dockerOk('network', 'create', '-d', 'overlay', 'four');
+  assert.match(
+    await refused('fd00:77::2:5', 'four'),
+    /no configured subnet or ip-range contain the IP address fd00:77::2:5/,
+  );
   assert.equal(await blocks(), before);
   assert.equal(await one.dockerOk('network', 'inspect', '-f', '{{len .Containers}}', 'lamp'), '1');
   // The family that nobody chose an address of goes on from the block of before.
   assert.match(await two.address('fixed', 'lamp'), /^10\.77\.0\.17$/);
+});
+
+test('an address comes back with another MAC: who talked to it a moment ago reaches it at once', async () => {
+  const mac = (): Promise<string> => shown(two, 'fixed', 'MacAddress');
+  const [before, began] = [await mac(), await ask(one, 'web1', 'fd00:77::1:5')];
+  assert.match(began, /^fixed /);
+  await two.dockerOk('rm', '-f', 'fixed');
+  await start(two, 'fixed', '--network', 'lamp', '--ip6', 'fd00:77::1:5', '--ip', '10.77.0.30');
+  assert.notEqual(await mac(), before);
+  await until('the other host to know', async () =>
+    (await one.host(['ip', '-6', 'neigh', 'show', 'fd00:77::1:5'])).stdout.includes(await mac())
+      ? true
+      : undefined,
+  );
+  assert.match(await ask(one, 'web1', 'fd00:77::1:5'), /^fixed fd00:77::2 /);
 });
 
 test('what another has, a container cannot send with: on the own host it is dropped', async () => {
@@ -362,7 +382,7 @@ test('a container that is gone leaves neighbours and names; a removed network le
   assert.ok(!(await neighbours(one)).includes('fd00:77::40'));
   await one.dockerOk('rm', '-f', 'web1');
   await three.dockerOk('rm', '-f', 'web3');
-  for (const name of ['lamp', 'shop', 'vault', 'six']) {
+  for (const name of ['lamp', 'shop', 'vault', 'six', 'four']) {
     await until(`${name} to be removable`, async () =>
       (await one.docker('network', 'rm', name)).status === 0 ? true : undefined,
     );

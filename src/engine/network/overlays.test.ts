@@ -227,3 +227,21 @@ test('a network that was known without IPv6 gets it: its addresses of IPv4 stay,
   const after = registry.takeAddresses(registry.resolve('big') as OverlayNetwork, 'c2', {});
   assert.deepEqual([after.ipv4?.address, after.ipv6?.address], ['10.0.0.2', 'fd00:9::2']);
 });
+
+test('an address comes back with another MAC: containers here are told, of one that is as it was they are not', () => {
+  told.networkCame(SPEC6);
+  const there = { ...remote(6000, 'node-7'), ipv6: 'fd00:9::40' as Ipv6 };
+  const be = (id: string, endpoint: RemoteEndpoint | undefined): void => {
+    if (endpoint === undefined) known.delete(id);
+    else known.set(id, { ...endpoint, id });
+    told.remotesChanged(ID, new Set([id]));
+  };
+  be('endpoint-6000', there);
+  be('endpoint-6000', undefined);
+  be('endpoint-6001', there);
+  assert.deepEqual(kernel.announced, []);
+  be('endpoint-6001', undefined);
+  // The IPv4 address is another, and the MAC with it.
+  be('endpoint-6002', { ...remote(6002, 'node-7'), ipv6: there.ipv6 });
+  assert.deepEqual(kernel.announced, ['fd00:9::40 02:42:0a:00:17:72']);
+});
