@@ -14,7 +14,7 @@ test('hosts and networks in columns, the state in a sentence', () => {
         { id: 'fedcba9876543210', name: 'b', address: '192.0.2.20', own: false, state: 'away' },
       ],
       networks: [
-        { name: 'lamp', subnet: '10.0.0.0/24', vni: 4096, here: 1, elsewhere: 2, blocks: ['10.0.0.0/28'] },
+        { name: 'lamp', subnets: ['10.0.0.0/24'], vni: 4096, here: 1, elsewhere: 2, blocks: ['10.0.0.0/28'] },
       ],
     },
     8000,

@@ -19,9 +19,9 @@ export function formatCluster(report: ClusterReport, now: number): string {
     state,
     id.slice(0, 12),
   ]);
-  const networks = report.networks.map(({ name, subnet, vni, here, elsewhere, blocks }) => [
+  const networks = report.networks.map(({ name, subnets, vni, here, elsewhere, blocks }) => [
     name,
-    subnet,
+    subnets.join(' '),
     String(vni),
     String(here),
     String(elsewhere),

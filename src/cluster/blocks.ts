@@ -3,6 +3,8 @@ import {
   bigIntToIp,
   bitsOf,
   contains,
+  type Family,
+  familyOf,
   formatPrefix,
   type Ip,
   ipToBigInt,
@@ -15,6 +17,9 @@ import type { ClusterStore, Guard, Write } from './cluster-store.ts';
 
 /** A write of this host, as long as it is this host's to write. */
 type Commit = (guards: readonly Guard[], writes: readonly Write[]) => Promise<string | undefined>;
+
+/** What a container's start wants of a network's blocks: the one of a chosen address, or one more of a family. */
+export type BlockWish = { readonly of: Ip } | { readonly more: Family };
 
 interface BlockRecord {
   readonly key: string;
@@ -45,35 +50,34 @@ export class Blocks {
     return this.#own.get(networkId) ?? [];
   }
 
-  /** One more block: the first that nobody has. @throws EngineError SYSTEM when there is none, UNAVAILABLE without the store */
-  async claim(spec: OverlaySpec): Promise<Prefix> {
-    const range = rangeOf(spec);
+  /**
+   * The blocks that a start needs, of both families in one write, or none. Nothing is asked where all are this host's.
+   * @throws EngineError SYSTEM when no block is free, FORBIDDEN for an address of another host's block, UNAVAILABLE
+   * without the store
+   */
+  async claim(spec: OverlaySpec, wishes: readonly BlockWish[]): Promise<void> {
+    const own = this.own(spec.id);
+    const open = wishes.filter((wish) => 'more' in wish || !own.some((block) => contains(block, wish.of)));
+    if (open.length === 0) return;
     for (;;) {
-      const { entries } = await this.#remote.list<string>(`blocks/${spec.id}/`);
-      const taken = new Set(entries.map(({ key }) => key.slice(`blocks/${spec.id}/`.length)));
-      const free = firstFree(range, blockLength(spec), taken);
-      if (free === undefined) {
-        throw system(
-          `failed to set up container networking: no available IPv4 addresses on this network's address pools: ${spec.name} (${spec.id}): all blocks belong to hosts`,
+      const owners = await this.#owners(spec.id);
+      const blocks = open.map((wish) =>
+        'more' in wish ? anyFree(spec, wish.more, owners) : blockOf(spec, wish.of),
+      );
+      const free = blocks.filter((block) => !owners.has(formatPrefix(block)));
+      for (const [i, block] of blocks.entries()) {
+        const owner = owners.get(formatPrefix(block));
+        const wish = open[i];
+        if (owner === undefined || owner === this.#nodeId || wish === undefined || 'more' in wish) continue;
+        throw forbidden(
+          `failed to set up container networking: Address already in use: ${wish.of} is of the block ${formatPrefix(block)}, which another host has`,
         );
       }
-      if (await this.#take(spec.id, free)) return free;
-    }
-  }
-
-  /** The block of a chosen address. @throws EngineError FORBIDDEN when it belongs to another host, UNAVAILABLE without the store */
-  async claimFor(spec: OverlaySpec, address: Ip): Promise<void> {
-    if (this.own(spec.id).some((block) => contains(block, address))) return;
-    const block = prefixOf({ address, length: blockLength(spec) });
-    const owner = await this.#remote.get<string>(`blocks/${spec.id}/${formatPrefix(block)}`);
-    if (owner === undefined && (await this.#take(spec.id, block))) return;
-    if (owner?.value === this.#nodeId) {
-      this.#remember(spec.id, block);
+      if (!(await this.#take(spec.id, free))) continue;
+      // What the store has as this host's was claimed before its disk knew.
+      for (const block of blocks) this.#remember(spec.id, block);
       return;
     }
-    throw forbidden(
-      `failed to set up container networking: Address already in use: ${address} is of the block ${formatPrefix(block)}, which another host has`,
-    );
   }
 
   /**
@@ -87,12 +91,11 @@ export class Blocks {
     const lost: { readonly networkId: string; readonly block: Prefix }[] = [];
     for (const [networkId, own] of [...this.#own]) {
       if (specOf(networkId) === undefined) continue;
-      const { entries } = await this.#remote.list<string>(`blocks/${networkId}/`);
-      const owners = new Map(entries.map(({ key, value }) => [key, value]));
+      const owners = await this.#owners(networkId);
       for (const block of own) {
-        const owner = owners.get(`blocks/${networkId}/${formatPrefix(block)}`);
+        const owner = owners.get(formatPrefix(block));
         if (owner === this.#nodeId) continue;
-        if (owner === undefined && (await this.#take(networkId, block))) continue;
+        if (owner === undefined && (await this.#take(networkId, [block]))) continue;
         this.#lose(networkId, block);
         lost.push({ networkId, block });
       }
@@ -106,12 +109,22 @@ export class Blocks {
     this.#own.delete(networkId);
   }
 
-  async #take(networkId: string, block: Prefix): Promise<boolean> {
-    const key = `blocks/${networkId}/${formatPrefix(block)}`;
-    const made = await this.#commit([{ key, is: 'absent' }], [{ put: key, value: this.#nodeId }]);
-    if (made === undefined) return false;
-    this.#remember(networkId, block);
-    return true;
+  /** Who has each block of the network. */
+  async #owners(networkId: string): Promise<ReadonlyMap<string, string>> {
+    const prefix = `blocks/${networkId}/`;
+    const { entries } = await this.#remote.list<string>(prefix);
+    return new Map(entries.map(({ key, value }) => [key.slice(prefix.length), value]));
+  }
+
+  /** All or none. @returns whether nobody was faster */
+  async #take(networkId: string, blocks: readonly Prefix[]): Promise<boolean> {
+    if (blocks.length === 0) return true;
+    const keys = blocks.map((block) => `blocks/${networkId}/${formatPrefix(block)}`);
+    const made = await this.#commit(
+      keys.map((key) => ({ key, is: 'absent' })),
+      keys.map((key) => ({ put: key, value: this.#nodeId })),
+    );
+    return made !== undefined;
   }
 
   #remember(networkId: string, block: Prefix): void {
@@ -134,20 +147,33 @@ export class Blocks {
   }
 }
 
-function rangeOf(spec: OverlaySpec): Prefix {
-  const { ipv4 } = spec;
-  if (ipv4 === undefined) throw new Error(`overlay network ${spec.id} has no subnet`);
-  return ipv4.ipRange ?? ipv4.subnet;
+/** @throws EngineError SYSTEM when there is none */
+function anyFree(spec: OverlaySpec, family: Family, owners: ReadonlyMap<string, string>): Prefix {
+  const free = firstFree(rangeOf(spec, family), blockLength(spec, family), owners);
+  if (free !== undefined) return free;
+  const name = family === 'ipv4' ? 'IPv4' : 'IPv6';
+  throw system(
+    `failed to set up container networking: no available ${name} addresses on this network's address pools: ${spec.name} (${spec.id}): all blocks belong to hosts`,
+  );
 }
 
-/** Half the host bits, 4 to 64 addresses: a /24 has 16 blocks of 16, a /16 has 1024 of 64. */
-function blockLength(spec: OverlaySpec): number {
-  const { address, length } = rangeOf(spec);
+const blockOf = (spec: OverlaySpec, address: Ip): Prefix =>
+  prefixOf({ address, length: blockLength(spec, familyOf(address)) });
+
+function rangeOf(spec: OverlaySpec, family: Family): Prefix {
+  const subnet = spec[family];
+  if (subnet === undefined) throw new Error(`overlay network ${spec.id} has no ${family} subnet`);
+  return subnet.ipRange ?? subnet.subnet;
+}
+
+/** Half the host bits, 4 to 64 addresses: a /24 has 16 blocks of 16, a /16 has 1024 of 64, a /64 of IPv6 2^58 of 64. */
+function blockLength(spec: OverlaySpec, family: Family): number {
+  const { address, length } = rangeOf(spec, family);
   const free = bitsOf(address) - length;
   return bitsOf(address) - Math.min(free, Math.max(2, Math.min(6, Math.floor(free / 2))));
 }
 
-function firstFree(range: Prefix, length: number, taken: ReadonlySet<string>): Prefix | undefined {
+function firstFree(range: Prefix, length: number, taken: ReadonlyMap<string, string>): Prefix | undefined {
   const step = 1n << BigInt(bitsOf(range.address) - length);
   const first = ipToBigInt(range.address);
   const end = first + (1n << BigInt(bitsOf(range.address) - range.length));

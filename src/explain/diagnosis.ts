@@ -126,6 +126,8 @@ function causeOfNoRoute(
   const family = familyOf(to);
   if (!networks.some((network) => network[family] !== undefined)) return 'no-address';
   if (networks.every(({ internal }) => internal)) return 'internal-network';
+  const overlay = overlayOf(situation, to);
+  if (overlay !== undefined && !networks.some(({ id }) => id === overlay.id)) return 'no-common-network';
   // Of this family it has no way out, of the other it may have one.
   const ways = networks.filter((network) => network[family] !== undefined && !network.internal);
   return ways.length === 0 && plan.from.kind === 'container' ? 'internal-network' : 'no-route';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Ip, isIpv4 } from '../model/address.ts';
+import { checksum } from './checksum.ts';
 import { KernelError } from './kernel.ts';
 import * as libc from './libc.ts';
 import { addressFamily, socketAddress } from './socket-address.ts';
@@ -62,12 +63,4 @@ export async function echo(to: Ip, from: Ip | undefined, milliseconds: number): 
   } finally {
     libc.close(fd);
   }
-}
-
-/** RFC 1071. */
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (let i = 0; i < bytes.length; i += 2) sum += bytes.readUInt16BE(i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }

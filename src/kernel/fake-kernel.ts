@@ -5,6 +5,7 @@ import {
   type InterfaceAddress,
   type Ip,
   isAny,
+  type Mac,
   type NetnsPath,
 } from '../model/address.ts';
 import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
@@ -40,6 +41,8 @@ export class FakeKernel implements Kernel {
   readonly log: Change[] = [];
   readonly taken: Set<string>;
   readonly forgotten: string[] = [];
+  /** Addresses with their MACs, in the name of their owners. */
+  readonly announced: string[] = [];
   readonly forwarding = new Set<Family>();
   closed = false;
   /** To whoever watches. */
@@ -238,6 +241,10 @@ export class FakeKernel implements Kernel {
   }
 
   announce(): void {}
+
+  announceNeighbour(_bridge: IfName, address: Ip, mac: Mac): void {
+    this.announced.push(`${address} ${mac}`);
+  }
 
   forgetConnections(address: Ip): void {
     this.forgotten.push(address);

@@ -1,4 +1,4 @@
-import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
+import type { Family, IfName, InterfaceAddress, Ip, Ipv4, Mac, NetnsPath } from '../model/address.ts';
 import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
@@ -105,6 +105,8 @@ export interface Kernel {
   echo(to: Ip, from: Ip | undefined, milliseconds: number): Promise<EchoOutcome>;
   /** Tells the neighbours of an endpoint whose its addresses are. @throws KernelError */
   announce(inner: InnerInterface): void;
+  /** Tells who is on a bridge which MAC an address has whose owner is on another host. @throws KernelError */
+  announceNeighbour(bridge: IfName, address: Ip, mac: Mac): void;
   /** Deletes conntrack entries that touch this address (as original or reply endpoint), after it is gone. Done in the background. */
   forgetConnections(address: Ip): void;
   /**

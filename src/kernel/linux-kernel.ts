@@ -1,4 +1,4 @@
-import type { Family, IfName, InterfaceAddress, Ip, Ipv4, NetnsPath } from '../model/address.ts';
+import type { Family, IfName, InterfaceAddress, Ip, Ipv4, Mac, NetnsPath } from '../model/address.ts';
 import type { LegacyFirewall, ListenerFacts, NamespaceFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ProbeFacts, ProbeRequest } from '../model/probe.ts';
@@ -25,6 +25,7 @@ import { readLegacyFirewall } from './legacy-firewall.ts';
 import { raiseOpenFileLimit, reserveDescriptors } from './libc.ts';
 import { isGone } from './link.ts';
 import { type AskedPort, readListeners, readNamespace } from './namespace-reader.ts';
+import { announceNeighbour } from './neighbour-announcement.ts';
 import { NetnsSwitch } from './netns.ts';
 import { NftTable } from './nft-table.ts';
 import { Nftables } from './nftables.ts';
@@ -251,6 +252,10 @@ export class LinuxKernel implements Kernel {
 
   announce(inner: InnerInterface): void {
     announce(this.#parts.namespaces, inner);
+  }
+
+  announceNeighbour(bridge: IfName, address: Ip, mac: Mac): void {
+    announceNeighbour(this.#parts.routes, bridge, address, mac);
   }
 
   forgetConnections(address: Ip): void {

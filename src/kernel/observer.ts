@@ -156,6 +156,7 @@ function vxlanOf(link: Link, names: ReadonlyMap<number, string>): VxlanResource 
     local: link.vxlan?.local ?? ('' as Ip),
     port: link.vxlan?.port ?? 0,
     mtu: link.mtu,
+    ipv6: hasIpv6(link.name),
   };
 }
 

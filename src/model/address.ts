@@ -30,6 +30,9 @@ export interface InterfaceAddress<A extends Ip = Ip> {
   readonly length: number;
 }
 
+/** RFC 8200 §5, bytes: below it the kernel takes IPv6 off the link. */
+export const IPV6_LEAST_MTU = 1280;
+
 export const ANY_IPV4 = '0.0.0.0' as Ipv4;
 export const ANY_IPV6 = '::' as Ipv6;
 

@@ -66,7 +66,8 @@ export interface ClusterReport {
   }[];
   readonly networks: readonly {
     readonly name: string;
-    readonly subnet: string;
+    /** IPv4 first. */
+    readonly subnets: readonly string[];
     readonly vni: number;
     readonly here: number;
     readonly elsewhere: number;

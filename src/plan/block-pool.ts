@@ -5,11 +5,16 @@ import { AddressPool } from './ipam.ts';
 export class BlockPool implements Pick<AddressPool, 'allocate' | 'take' | 'keep' | 'unkeep' | 'release'> {
   readonly #pools: { readonly block: Prefix; readonly pool: AddressPool }[] = [];
   readonly #subnet: Prefix;
+  readonly #range: Prefix;
   readonly #reserved: readonly Ip[];
 
-  /** @param reserved never given: the gateway, `--aux-address`, and what no host of the subnet can have */
-  constructor(subnet: Prefix, reserved: readonly Ip[]) {
+  /**
+   * @param range addresses that nobody chose come from here (`--ip-range`); the whole subnet when absent
+   * @param reserved never given: the gateway, `--aux-address`, and what no host of the subnet can have
+   */
+  constructor(subnet: Prefix, range: Prefix | undefined, reserved: readonly Ip[]) {
     this.#subnet = subnet;
+    this.#range = range ?? subnet;
     this.#reserved = reserved;
   }
 
@@ -33,7 +38,8 @@ export class BlockPool implements Pick<AddressPool, 'allocate' | 'take' | 'keep'
   }
 
   allocate(): Ip | undefined {
-    for (const { pool } of this.#pools) {
+    for (const { block, pool } of this.#pools) {
+      if (!contains(this.#range, block.address)) continue;
       const address = pool.allocate();
       if (address !== undefined) return address;
     }

@@ -106,6 +106,7 @@ test('a tunnel that is replaced has its entries made again, since they go with i
     local: '192.0.2.1' as Ipv4,
     port: 4789,
     mtu: 1450,
+    ipv6: false,
   } as const;
   const mac = '02:00:00:00:00:03' as Mac;
   const fdb: Resource = { kind: 'fdb', vxlan: vxlan.ifName, mac, host: '192.0.2.2' as Ipv4 };

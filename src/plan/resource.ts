@@ -84,6 +84,8 @@ export interface VxlanResource {
   /** UDP. */
   readonly port: number;
   readonly mtu: number;
+  /** It answers neighbour discovery as it answers ARP. */
+  readonly ipv6: boolean;
 }
 
 /** On which host a MAC of an overlay network is. */

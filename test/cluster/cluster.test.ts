@@ -47,7 +47,9 @@ test('two hosts take the last block at the same moment, 1,000 times: one has it,
   const [a, b] = [await host(3), await host(4)];
   for (let i = 0; i < ROUNDS; i++) {
     const network = spec(`small${i}`, `small${i}`, '10.9.0.0/30', 5000 + i);
-    const results = await Promise.all([a, b].map((cluster) => outcome(cluster.blocks.claim(network))));
+    const results = await Promise.all(
+      [a, b].map((cluster) => outcome(cluster.blocks.claim(network, [{ more: 'ipv4' }]))),
+    );
     assert.equal(results.filter((each) => each === 'won').length, 1, results.join());
     assert.match(results.toSorted().join(), /^500 .*no available IPv4 addresses.*,won$/);
     assert.equal(a.blocks.own(network.id).length + b.blocks.own(network.id).length, 1);
@@ -57,11 +59,11 @@ test('two hosts take the last block at the same moment, 1,000 times: one has it,
 test('an address of another host’s block is refused, of a free one claimed, of the own one nothing is asked', async () => {
   const [a, b] = [await host(5), await host(6)];
   const network = spec('static', 'static', '10.8.0.0/24', 9000);
-  await a.blocks.claimFor(network, '10.8.0.20' as never);
-  await a.blocks.claimFor(network, '10.8.0.21' as never);
+  await a.blocks.claim(network, [{ of: '10.8.0.20' as never }]);
+  await a.blocks.claim(network, [{ of: '10.8.0.21' as never }]);
   assert.deepEqual(a.blocks.own('static'), [{ address: '10.8.0.16', length: 28 }]);
-  await assert.rejects(b.blocks.claimFor(network, '10.8.0.22' as never), /which another host has/);
-  await b.blocks.claimFor(network, '10.8.0.40' as never);
+  await assert.rejects(b.blocks.claim(network, [{ of: '10.8.0.22' as never }]), /which another host has/);
+  await b.blocks.claim(network, [{ of: '10.8.0.40' as never }]);
 });
 
 test('endpoints are told to who is on the network, and to nobody else; what a crash left is swept', async () => {
@@ -154,7 +156,10 @@ test('a daemon whose place was taken by another writes nothing any more', async 
     watcher.remotes('fenced').map(({ id }) => id),
     ['endpoint-4'],
   );
-  await assert.rejects(old.blocks.claim(spec('fenced', 'fenced', '10.6.0.0/24', 1)), /taken|place/);
+  await assert.rejects(
+    old.blocks.claim(spec('fenced', 'fenced', '10.6.0.0/24', 1), [{ more: 'ipv4' }]),
+    /taken|place/,
+  );
   old.close();
 });
 

@@ -36,8 +36,8 @@ test('a host that does not come back keeps a network and its blocks until it is 
   const other = await host(2);
   const network = await dead.createNetwork('kept', small('kept'));
   // Four blocks of four.
-  await dead.blocks.claim(network);
-  await dead.blocks.claim(network);
+  await dead.blocks.claim(network, [{ more: 'ipv4' }]);
+  await dead.blocks.claim(network, [{ more: 'ipv4' }]);
   dead.publish(endpoint('kept', 1));
   await until(() => dead.status().waiting === 0);
   await assert.rejects(
@@ -61,12 +61,12 @@ test('a host that does not come back keeps a network and its blocks until it is 
   assert.deepEqual(await other.peers('kept'), []);
   await until(() => other.hosts().every(({ id }) => id !== 'node-1'));
   // One of its two blocks is given to another now.
-  await other.blocks.claimFor(network, '10.9.0.1' as never);
+  await other.blocks.claim(network, [{ of: '10.9.0.1' as never }]);
   const lost: Prefix[] = [];
   const back = await host(1, { disk, lost });
   assert.deepEqual(lost.map(formatPrefix), ['10.9.0.0/30']);
   assert.deepEqual(back.blocks.own('kept').map(formatPrefix), ['10.9.0.4/30']);
-  await assert.rejects(other.blocks.claimFor(network, '10.9.0.5' as never), /which another host has/);
+  await assert.rejects(other.blocks.claim(network, [{ of: '10.9.0.5' as never }]), /which another host has/);
   other.join('kept');
   await until(() => other.remotes('kept').length === 1);
 });
@@ -89,7 +89,7 @@ test('a host that was forgotten while its daemon ran joins anew at its next writ
 test('who has been away for long is forgotten by itself', async () => {
   const dead = await host(4);
   const network = await dead.createNetwork('swept', (_, vni) => spec('swept', 'swept', '10.7.0.0/24', vni));
-  await dead.blocks.claim(network);
+  await dead.blocks.claim(network, [{ more: 'ipv4' }]);
   dead.publish(endpoint('swept', 7));
   await until(() => dead.status().waiting === 0);
   await host(5, { forgetAfterMs: 2000 });

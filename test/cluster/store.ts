@@ -8,9 +8,9 @@ import type { ClusterListener } from '../../src/cluster/changes.ts';
 import { Cluster } from '../../src/cluster/cluster.ts';
 import { ClusterStore, type ClusterStoreConfig } from '../../src/cluster/cluster-store.ts';
 import { Store } from '../../src/engine/store.ts';
-import type { Ip, Ipv4, Mac } from '../../src/model/address.ts';
+import type { Ip, Ipv4, Ipv6, Mac, Prefix } from '../../src/model/address.ts';
 import { parsePrefix } from '../../src/model/address.ts';
-import type { OverlaySpec, RemoteEndpoint } from '../../src/model/overlay.ts';
+import type { OverlaySpec, OverlaySubnet, RemoteEndpoint } from '../../src/model/overlay.ts';
 import { CACHE } from '../e2e/engine-under-test.ts';
 
 const log = pino({ level: 'silent' });
@@ -158,8 +158,7 @@ export async function until(probe: () => boolean, milliseconds = 30_000): Promis
   }
 }
 
-export function spec(id: string, name: string, subnet: string, vni: number): OverlaySpec {
-  const prefix = parsePrefix(subnet);
+export function spec(id: string, name: string, subnet: string, vni: number, subnet6?: string): OverlaySpec {
   return {
     id,
     name,
@@ -169,12 +168,14 @@ export function spec(id: string, name: string, subnet: string, vni: number): Ove
     internal: false,
     attachable: false,
     vni,
-    ipv4: {
-      subnet: { address: prefix.address as Ipv4, length: prefix.length },
-      gateway: prefix.address as Ipv4,
-      auxAddresses: {},
-    },
+    ipv4: overlaySubnet<Ipv4>(subnet),
+    ...(subnet6 !== undefined && { ipv6: overlaySubnet<Ipv6>(subnet6) }),
   };
+}
+
+function overlaySubnet<A extends Ip>(text: string): OverlaySubnet<A> {
+  const subnet = parsePrefix(text) as Prefix<A>;
+  return { subnet, gateway: subnet.address, auxAddresses: {} };
 }
 
 export function endpoint(networkId: string, number: number): Omit<RemoteEndpoint, 'nodeId'> {

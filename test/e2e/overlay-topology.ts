@@ -34,7 +34,7 @@ export function overlayTopology(chance: Chance, hosts: number, count: number): O
     return randomContainer(chance, `m${i}`, host, near, 8000 + 20 * i);
   });
   return {
-    networks: [...networks, network(HIDDEN, 'overlay', false, 0)],
+    networks: [...networks, network(HIDDEN, 'overlay', false, 0, false)],
     containers: [...containers, ...ALWAYS],
   };
 }
@@ -58,21 +58,28 @@ const ALWAYS = [always('near', 0, 'o0'), always('far', 1, 'o0'), always('unknown
 function randomNetworks(chance: Chance, hosts: number): readonly PlacedNetwork[] {
   // One of each kind is always there, a third one by chance.
   const overlays = [false, true, ...(chance.whether(0.7) ? [chance.whether(0.3)] : [])].map((internal, i) =>
-    network(`o${i}`, 'overlay', internal, 0),
+    // The one that two are always on has IPv6.
+    network(`o${i}`, 'overlay', internal, 0, i === 0 || chance.whether(0.5)),
   );
   const bridges = Array.from({ length: hosts }, (_, host) =>
     Array.from({ length: 1 + chance.below(2) }, (_, i) =>
-      network(`b${host}${i}`, 'bridge', chance.whether(0.25), host),
+      network(`b${host}${i}`, 'bridge', chance.whether(0.25), host, chance.whether(0.4)),
     ),
   ).flat();
   return [...overlays, ...bridges];
 }
 
-const network = (name: string, driver: string, internal: boolean, host: number): PlacedNetwork => ({
+const network = (
+  name: string,
+  driver: string,
+  internal: boolean,
+  host: number,
+  ipv6: boolean,
+): PlacedNetwork => ({
   name,
   host,
   overlay: driver === 'overlay',
-  body: { Name: name, Driver: driver, Internal: internal },
+  body: { Name: name, Driver: driver, Internal: internal, EnableIPv6: ipv6 },
 });
 
 function randomContainer(

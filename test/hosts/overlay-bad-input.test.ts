@@ -181,3 +181,41 @@ test('overlapping subnets are refused, whose ever they are; a name of both kinds
   );
   assert.equal(await alone.dockerOk('network', 'inspect', '-f', '{{.Scope}}', 'ffff'), 'global');
 });
+
+test('IPv6: what cannot be is refused with a sentence, and nothing is changed', async () => {
+  assert.equal(await create('--ipv6', '--subnet', 'fd00:77::/64', 'six'), 'made');
+  await alone.dockerOk('network', 'create', '--ipv6', '--subnet', 'fd00:78::/64', 'mine6');
+  const all = async (): Promise<string> =>
+    (await etcdctl(2379, 'get', '--prefix', '/gangway/v1/', '--print-value-only')).stdout;
+  const listed = (): Promise<string> => alone.dockerOk('network', 'ls', '-q');
+  const before = [await all(), await listed()];
+  const overlaps = /Pool overlaps with other one on this address space/;
+  for (const [options, words] of [
+    ['--ipv6 --subnet fd00:77::/64', overlaps],
+    ['--ipv6 --subnet fd00:77::/80', overlaps],
+    ['--ipv6 --subnet fd00::/24', overlaps],
+    ['--ipv6 --subnet fd00:78::/80', overlaps],
+    ['--ipv6 --subnet fd00:79::/64 --subnet fd00:7a::/64', /driver doesn't support multiple subnets/],
+    ['--ipv6 --subnet fd00:79::1/64', /invalid subnet fd00:79::1\/64: it should be fd00:79::\/64/],
+    ['--ipv6 --subnet fd00:79::/129', /invalid CIDR|invalid subnet/i],
+    ['--ipv6 --subnet ff05::/64', /multicast subnet 'ff05::1\/64' is not allowed/],
+    ['--ipv6 --subnet fd00:79::/128', /no available addresses on this pool/],
+    ['--ipv6 --subnet fd00:79::/64 --gateway fd00:7a::1', /no matching subnet for gateway|doesn't contain/],
+    ['--ipv6 --subnet fd00:79::/64 --ip-range fd00:79::/48', /bigger|no matching subnet/],
+    ['--ipv6 --subnet fd00:79::/64 -o com.docker.network.driver.mtu=1279', /IPv6 needs at least 1280/],
+    ['--ipv4=false', /IPv4 or IPv6 must be enabled/],
+  ] as const) {
+    assert.match(await create(...options.split(' '), 'wrong'), words, options);
+  }
+  const local = await alone.docker('network', 'create', '--ipv6', '--subnet', 'fd00:77::/80', 'wrong');
+  assert.match(local.stderr, overlaps);
+  assert.deepEqual([await all(), await listed()], before);
+
+  // Docker passes over the subnet of a family that is off.
+  assert.equal(await create('--ipv6=false', '--subnet', 'fd00:79::/64', 'four'), 'made');
+  const format = '{{.EnableIPv6}} {{range .IPAM.Config}}{{.Subnet}} {{end}}';
+  assert.match(
+    await alone.dockerOk('network', 'inspect', '-f', format, 'four'),
+    /^false 10\.\d+\.\d+\.0\/24$/,
+  );
+});

@@ -22,8 +22,8 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('a connection over two hosts has both names on either, once', async () => {
-  await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');
+test('a connection over two hosts has both names on either, once, in each family', async () => {
+  await one.dockerOk('network', 'create', '-d', 'overlay', '--ipv6', 'lamp');
   await until('the network', async () =>
     (await two.dockerOk('network', 'ls', '-qf', 'name=lamp')) === '' ? undefined : true,
   );
@@ -31,9 +31,11 @@ test('a connection over two hosts has both names on either, once', async () => {
     await machine.dockerOk('run', '-d', '--name', name, '--network', 'lamp', 'busybox', 'sleep', '1000');
   }
   await two.serve(await two.containerPid('db'), 'db', [{ protocol: 'tcp', port: 3306 }]);
-  const address = await two.dockerOk('inspect', '-f', '{{.NetworkSettings.Networks.lamp.IPAddress}}', 'db');
-  const ask = async (): Promise<string> =>
-    (await one.ask(await one.containerPid('web'), [{ protocol: 'tcp', address, port: 3306 }])).join();
+  const address = (field: string): Promise<string> =>
+    two.dockerOk('inspect', '-f', `{{.NetworkSettings.Networks.lamp.${field}}}`, 'db');
+  const addresses = [await address('IPAddress'), await address('GlobalIPv6Address')];
+  const ask = async (to = addresses[0] ?? ''): Promise<string> =>
+    (await one.ask(await one.containerPid('web'), [{ protocol: 'tcp', address: to, port: 3306 }])).join();
   await until('the way there', async () => ((await ask()).startsWith('db ') ? true : undefined));
 
   const seen = await Promise.all(
@@ -59,14 +61,16 @@ test('a connection over two hosts has both names on either, once', async () => {
           .map((line) => JSON.parse(line) as WatchEvent);
     }),
   );
-  assert.match(await ask(), /^db /);
-  for (const events of seen) {
-    await until('its end', () => events().find(({ kind }) => kind === 'close'));
-    const told = events().flatMap((event) =>
-      'from' in event && event.protocol === 'tcp'
-        ? [`${event.kind} ${event.from.name} ${event.to.name}:${event.to.port}`]
-        : [],
-    );
-    assert.deepEqual(told, ['open web db:3306', 'close web db:3306']);
+  for (const [round, to] of addresses.entries()) {
+    assert.match(await ask(to), /^db /);
+    for (const events of seen) {
+      await until('its end', () => events().filter(({ kind }) => kind === 'close')[round]);
+      const told = events().flatMap((event) =>
+        'from' in event && event.protocol === 'tcp' && event.to.address === to
+          ? [`${event.kind} ${event.from.name} ${event.to.name}:${event.to.port}`]
+          : [],
+      );
+      assert.deepEqual(told, ['open web db:3306', 'close web db:3306'], to);
+    }
   }
 });

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
+import { formatSocketAddress } from '../../src/model/address.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
-import { HOST, HOST_SECOND, NAME_SERVER, OUTSIDE } from '../e2e/namespaces.ts';
+import { HOST, HOST_SECOND, HOST6, NAME_SERVER, OUTSIDE, OUTSIDE6 } from '../e2e/namespaces.ts';
 import {
   type OverlayTopology,
   overlayTopology,
@@ -54,7 +55,12 @@ interface Running {
 interface Inspected {
   readonly State: { readonly Pid: number };
   readonly NetworkSettings: {
-    readonly Networks: Readonly<Record<string, { readonly IPAddress: string; readonly MacAddress: string }>>;
+    readonly Networks: Readonly<
+      Record<
+        string,
+        { readonly IPAddress: string; readonly GlobalIPv6Address: string; readonly MacAddress: string }
+      >
+    >;
   };
 }
 
@@ -170,8 +176,11 @@ test('the other host is cut off for longer than its lease', async () => {
 
 function tally(questions: readonly Question[], verdicts: ReadonlyMap<Question, Verdict>): void {
   const reached = questions.filter((question) => verdicts.get(question)?.reachable).length;
-  const tunnelled = questions.filter((question) => verdicts.get(question)?.answers.length === 2).length;
-  console.log(`${questions.length} questions, ${reached} reached, ${tunnelled} over the tunnel`);
+  const tunnelled = questions.filter((question) => verdicts.get(question)?.answers.length === 2);
+  const ipv6 = tunnelled.filter(({ address }) => address.includes(':'));
+  console.log(
+    `${questions.length} questions, ${reached} reached, ${tunnelled.length} over the tunnel, ${ipv6.length} of them by IPv6`,
+  );
 }
 
 /** What the hosts on the way say: one, or both where it goes by the tunnel. */
@@ -262,16 +271,18 @@ async function readRunning(): Promise<ReadonlyMap<string, Readonly<Record<string
       `/containers/${container.name}/json`,
     );
     const on = Object.entries(NetworkSettings.Networks);
-    const addresses = on.map(([, { IPAddress }]) => IPAddress).filter(Boolean);
+    const addressesOf = ([, { IPAddress, GlobalIPv6Address }]: (typeof on)[number]): readonly string[] =>
+      [IPAddress, GlobalIPv6Address].filter(Boolean);
+    const addresses = on.flatMap(addressesOf);
     const shown = await must([
-      ...['nsenter', '-t', String(State.Pid), '-n', 'ip', '-4', '-br', 'addr', 'show', 'scope', 'global'],
+      ...['nsenter', '-t', String(State.Pid), '-n', 'ip', '-br', 'addr', 'show', 'scope', 'global'],
     ]);
-    const all = [...shown.matchAll(/(\d+\.\d+\.\d+\.\d+)\//g)].map(([, address = '']) => address);
+    const all = [...shown.matchAll(/\s([\da-f.:]+)\/\d+/g)].map(([, address = '']) => address);
     running.set(container.name, {
       container,
       pid: State.Pid,
       addresses,
-      overlayAddresses: on.flatMap(([name, { IPAddress }]) => (isOverlay(name) ? [IPAddress] : [])),
+      overlayAddresses: on.filter(([name]) => isOverlay(name)).flatMap(addressesOf),
       gateway: all.filter((address) => !addresses.includes(address)),
     });
     macs.set(
@@ -312,8 +323,10 @@ async function untilKnown(macs: ReadonlyMap<string, Readonly<Record<string, stri
 /** The host outside knows a way to every container's address by its machine. */
 async function leadOutside(host: number): Promise<void> {
   const routes = [...running.values()].flatMap(({ addresses, overlayAddresses, gateway, container }) =>
-    [...(container.host === host ? [...addresses, ...gateway] : overlayAddresses)].map(
-      (address) => `ip route replace ${address}/32 via ${HOST}`,
+    [...(container.host === host ? [...addresses, ...gateway] : overlayAddresses)].map((address) =>
+      address.includes(':')
+        ? `ip -6 route replace ${address}/128 via ${HOST6}`
+        : `ip route replace ${address}/32 via ${HOST}`,
     ),
   );
   await must(machineOf(host).inOutside(['sh', '-ec', routes.join('\n')]));
@@ -372,7 +385,7 @@ function randomQuestion(): Question | undefined {
   if (roll < 0.92) return publishedQuestion(host, asker);
   if (asker === 'outside') return undefined;
   return chance.whether(0.6)
-    ? { host, asker, address: OUTSIDE, protocol: 'tcp', port: 7000 }
+    ? { host, asker, address: chance.pick([OUTSIDE, OUTSIDE, OUTSIDE6]), protocol: 'tcp', port: 7000 }
     : { host, asker, address: OUTSIDE, protocol: 'udp', port: 7053 };
 }
 
@@ -381,7 +394,7 @@ const meet = (one: PlacedContainer, other: PlacedContainer): boolean =>
   one.networks.some((name) => isOverlay(name) && other.networks.includes(name));
 
 function publishedQuestion(host: number, asker: string): Question {
-  const address = chance.pick([HOST, HOST, HOST_SECOND, ...(asker === 'host' ? ['127.0.0.1'] : [])]);
+  const address = chance.pick([HOST, HOST, HOST_SECOND, HOST6, ...(asker === 'host' ? ['127.0.0.1'] : [])]);
   const published = topology.containers.flatMap((container) =>
     // One of the other host's, now and then: nobody has it here.
     container.host === host || chance.whether(0.1) ? container.published : [],
@@ -398,7 +411,10 @@ function publishedQuestion(host: number, asker: string): Question {
 }
 
 const withPort = (address: string, { port, protocol }: Question): string =>
-  protocol === 'icmp' ? address : `${address}:${port}/${protocol}`;
+  protocol === 'icmp' ? address : `${formatSocketAddress(address, port)}/${protocol}`;
+
+/** `[fd00::2]:80` and `10.0.0.2:80` without the port; an address alone as it is. */
+const withoutPort = (end: string): string => /^\[(.*)\]/.exec(end)?.[1] ?? end.replace(/^([^:]*):\d+$/, '$1');
 
 async function askModel(question: Question): Promise<Verdict> {
   const first = await why(machineOf(question.host), question.asker, withPort(question.address, question));
@@ -406,7 +422,7 @@ async function askModel(question: Question): Promise<Verdict> {
   const tunnel = first.steps.find(({ kind }) => kind === 'tunnel');
   if (!first.reachable || sent === undefined || tunnel === undefined)
     return { reachable: first.reachable, answers: [first] };
-  const [source = '', to = ''] = [sent.from, sent.to].map((end) => end?.replace(/:\d+$/, ''));
+  const [source = '', to = ''] = [sent.from, sent.to].map((end) => withoutPort(end ?? ''));
   const other = await why(machineOf(1 - question.host), source, withPort(to, question));
   return { reachable: other.reachable, answers: [first, other] };
 }
@@ -419,11 +435,12 @@ async function askReal(questions: readonly Question[], patience = PATIENCE): Pro
       const [first] = list;
       if (first === undefined) continue;
       const inside = ['nsenter', '-t', String(pidOf(first)), '-n'];
-      const ping = ['busybox', 'ping', '-4', '-c', '1', '-W', '1'];
+      const ping = ['busybox', 'ping', '-c', '1', '-W', '1'];
       const connections = list.filter(({ protocol }) => protocol !== 'icmp');
       for (const question of list) {
         if (question.protocol !== 'icmp') continue;
-        const { status } = await run([...inside, ...ping, question.address]);
+        const family = question.address.includes(':') ? '-6' : '-4';
+        const { status } = await run([...inside, ...ping, family, question.address]);
         found.set(question, status === 0 ? 'ping' : '-');
       }
       const targets = connections.map(({ protocol, address, port }) => ({ protocol, address, port }));

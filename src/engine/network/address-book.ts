@@ -39,12 +39,15 @@ export class AddressBook {
     for (const { containerId, lease } of this.#records.all()) this.#leases.set(containerId, lease);
   }
 
-  /** @param blocks of an overlay network: those that are this host's */
+  /**
+   * Also where the network has got a family more than it had.
+   * @param blocks of an overlay network: those that are this host's
+   */
   open(network: AddressedNetwork, blocks: readonly Prefix[] = []): void {
-    const pools: Pools = {};
+    const pools: Pools = { ...this.#pools.get(network.id) };
     for (const family of FAMILIES) {
       const addressing = network[family];
-      if (addressing !== undefined) pools[family] = poolOf(network, addressing);
+      if (addressing !== undefined) pools[family] ??= poolOf(network, addressing);
     }
     this.#pools.set(network.id, pools);
     for (const block of blocks) this.addBlock(network.id, block);
@@ -63,10 +66,13 @@ export class AddressBook {
     if (pool instanceof BlockPool) pool.remove(block);
   }
 
-  /** Whether the next address can be given without asking the cluster. */
-  hasFree(networkId: string): boolean {
-    const pool = this.#pools.get(networkId)?.ipv4;
-    return !(pool instanceof BlockPool) || pool.hasFree();
+  /** Those in which this host's blocks have no free address left. */
+  familiesUsedUp(networkId: string): readonly Family[] {
+    const pools = this.#pools.get(networkId);
+    return FAMILIES.filter((family) => {
+      const pool = pools?.[family];
+      return pool instanceof BlockPool && !pool.hasFree();
+    });
   }
 
   close(networkId: string): void {
@@ -169,7 +175,7 @@ function poolOf(network: AddressedNetwork, addressing: Addressing): Pool {
     ...(defaultGateway ? [defaultGateway] : []),
   ];
   return network.driver === 'overlay'
-    ? new BlockPool(subnet, [...reserved, ...edgeAddresses(subnet)])
+    ? new BlockPool(subnet, ipRange, [...reserved, ...edgeAddresses(subnet)])
     : new AddressPool<Ip>(subnet, ipRange, reserved);
 }
 

@@ -1,9 +1,18 @@
 import type { EndpointSettings } from '@docker/node-sdk';
 import type { Cluster } from '../../cluster/cluster.ts';
-import { formatPrefix, parseIp } from '../../model/address.ts';
+import {
+  contains,
+  FAMILIES,
+  type Family,
+  familyOf,
+  formatPrefix,
+  type Ip,
+  type Prefix,
+  parseIp,
+} from '../../model/address.ts';
 import { errors, unavailable } from '../../model/errors.ts';
 import type { Network, OverlayNetwork } from '../../model/network.ts';
-import type { ClusterNode, ClusterReport, RemoteEndpoint } from '../../model/overlay.ts';
+import type { ClusterNode, ClusterReport, OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import type { OverlayNetworkWish } from './network-request.ts';
 import type { SandboxTable } from './sandbox-table.ts';
@@ -54,7 +63,7 @@ export class ClusterNetworks {
     await this.#cluster.removeNetwork(spec);
   }
 
-  /** What a start of a container may have to ask for: a block of addresses, once in a while. @throws EngineError */
+  /** What a start of a container may have to ask for: blocks of addresses, once in a while. @throws EngineError */
   async prepare(networks: Readonly<Record<string, EndpointSettings>>): Promise<void> {
     if (this.#cluster === undefined) return;
     const { blocks } = this.#cluster;
@@ -62,9 +71,18 @@ export class ClusterNetworks {
       const network = this.#registry.list().find((each) => each.name === name || each.id === name);
       const spec = network && this.#cluster.network(network.id);
       if (spec === undefined) continue;
-      const wanted = settings.IPAMConfig?.IPv4Address;
-      if (wanted) await blocks.claimFor(spec, parseIp(wanted));
-      else if (!this.#registry.hasFreeAddress(spec.id)) await blocks.claim(spec);
+      const { IPv4Address: ipv4, IPv6Address: ipv6 } = settings.IPAMConfig ?? {};
+      const chosen = [ipv4, ipv6].flatMap((text) => (text ? [parseIp(text)] : []));
+      // One that is not of the network is refused with Docker's words when it is taken; nothing is claimed for it.
+      if (chosen.some((address) => !isOf(spec, address))) continue;
+      const families = new Set(chosen.map(familyOf));
+      await blocks.claim(spec, [
+        ...chosen.map((of) => ({ of })),
+        ...this.#registry
+          .familiesUsedUp(spec.id)
+          .filter((family) => !families.has(family))
+          .map((more) => ({ more })),
+      ]);
       for (const block of blocks.own(spec.id)) this.#registry.addBlock(spec.id, block);
     }
   }
@@ -123,9 +141,9 @@ export class ClusterNetworks {
       networks: cluster
         .networks()
         .toSorted((a, b) => a.name.localeCompare(b.name))
-        .map(({ id, name, vni, ipv4 }) => ({
+        .map(({ id, name, vni, ...families }) => ({
           name,
-          subnet: ipv4 === undefined ? '' : formatPrefix(ipv4.subnet),
+          subnets: subnetsOf(families).map(formatPrefix),
           vni,
           here: endpoints.filter(({ networkId }) => networkId === id).length,
           elsewhere: cluster.remotes(id).length,
@@ -141,3 +159,10 @@ export class ClusterNetworks {
     return this.#cluster;
   }
 }
+
+/** IPv4 first. */
+const subnetsOf = (spec: Pick<OverlaySpec, Family>): readonly Prefix[] =>
+  FAMILIES.flatMap((family) => spec[family]?.subnet ?? []);
+
+const isOf = (spec: OverlaySpec, address: Ip): boolean =>
+  subnetsOf(spec).some((subnet) => contains(subnet, address));

@@ -2,10 +2,11 @@ import type { HostFacts, Kernel } from '../../kernel/kernel.ts';
 import {
   ANY_IPV4,
   ANY_IPV6,
+  FAMILIES,
   familyOf,
   type IfName,
+  IPV6_LEAST_MTU,
   type Ip,
-  type Ipv4,
   overlaps,
   type Prefix,
   parsePrefix,
@@ -19,7 +20,7 @@ import {
   type MacvlanNetwork,
   type OverlayNetwork,
 } from '../../model/network.ts';
-import type { OverlaySpec } from '../../model/overlay.ts';
+import type { OverlaySpec, OverlaySubnet } from '../../model/overlay.ts';
 import {
   chooseSubnet,
   DEFAULT_SOURCES,
@@ -33,9 +34,6 @@ import { bridgeName, newId, randomMac } from './default-networks.ts';
 import { hostId } from './host-id.ts';
 import { type AddressingWish, checkReserved } from './ipam-request.ts';
 import type { BridgeNetworkWish, MacvlanNetworkWish, OverlayNetworkWish } from './network-request.ts';
-
-/** RFC 8200 §5: below it the kernel takes IPv6 off the link. */
-const IPV6_LEAST_MTU = 1280;
 
 /** Chooses what a user left open in a new network, beside those there are. Nothing is made here. */
 export class NetworkDesign {
@@ -102,9 +100,7 @@ export class NetworkDesign {
     const host = this.#kernel.host();
     const { bridge } = wish;
     const mtu = bridge.mtu ?? host.uplinkMtu;
-    if (wish.families.ipv6 !== undefined && mtu < IPV6_LEAST_MTU) {
-      throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
-    }
+    checkMtu(wish, mtu);
     const ifName = bridge.ifName ?? bridgeName(id);
     this.#checkBridgeName(id, ifName);
     if (this.#kernel.link(ifName) !== undefined && this.#kernel.foreignBridge(ifName) === undefined) {
@@ -158,33 +154,55 @@ export class NetworkDesign {
 
   /** What an overlay network is to be, beside those there are. @throws EngineError in Docker's words */
   overlaySpec(wish: OverlayNetworkWish, others: readonly OverlaySpec[], vni: number): OverlaySpec {
-    const taken = others.flatMap(({ ipv4 }) => (ipv4 === undefined ? [] : [ipv4.subnet]));
-    const family = wish.families.ipv4 ?? { auxAddresses: {} };
-    const subnet = this.#subnetFor(family, ANY_IPV4, this.#kernel.host(), OVERLAY_SOURCES, taken);
-    const gateway = (family.gateway ?? firstAddress(subnet)) as Ipv4;
-    checkReserved(subnet, gateway, family.auxAddresses);
+    if (wish.mtu !== undefined) checkMtu(wish, wish.mtu);
+    const host = this.#kernel.host();
+    const taken = others.flatMap((other) => FAMILIES.flatMap((family) => other[family]?.subnet ?? []));
+    const subnet = <A extends Ip>(any: A): OverlaySubnet<A> | undefined => {
+      const given = wish.families[familyOf(any)];
+      return given && overlaySubnet(given, this.#subnetFor(given, any, host, overlaySources(), taken));
+    };
+    const ipv4 = subnet(ANY_IPV4);
+    const ipv6 = subnet(ANY_IPV6);
     return {
       id: newId(),
       ...asWished(wish),
       vni,
-      ipv4: {
-        subnet,
-        gateway,
-        ...(family.ipRange && { ipRange: family.ipRange as Prefix<Ipv4> }),
-        auxAddresses: family.auxAddresses as Readonly<Record<string, Ipv4>>,
-      },
+      ...(ipv4 && { ipv4 }),
+      ...(ipv6 && { ipv6 }),
       ...(wish.mtu !== undefined && { mtu: wish.mtu }),
     };
   }
 }
 
-/** Docker's for overlay networks (libnetwork ipamutils). */
-const OVERLAY_SOURCES: readonly SubnetSource[] = [{ base: parsePrefix('10.0.0.0/8'), size: 24 }];
+/** @throws EngineError INVALID_PARAMETER for IPv6 on a link that cannot have it */
+function checkMtu({ families }: Pick<BridgeNetworkWish, 'families'>, mtu: number): void {
+  if (families.ipv6 === undefined || mtu >= IPV6_LEAST_MTU) return;
+  throw invalid(`invalid MTU number: ${mtu}: IPv6 needs at least ${IPV6_LEAST_MTU} (RFC 8200)`);
+}
+
+/** Of IPv4 Docker's (libnetwork ipamutils); of IPv6 a /48 of this host beside the one of its own networks. */
+const overlaySources = (): readonly SubnetSource[] => [
+  { base: parsePrefix('10.0.0.0/8'), size: 24 },
+  uniqueLocalSource(`overlay ${hostId()}`),
+];
+
+/** @throws EngineError SYSTEM for a gateway or reserved address that no host can have */
+function overlaySubnet<A extends Ip>(given: AddressingWish, subnet: Prefix<A>): OverlaySubnet<A> {
+  const gateway = (given.gateway ?? firstAddress(subnet)) as A;
+  checkReserved(subnet, gateway, given.auxAddresses);
+  return {
+    subnet,
+    gateway,
+    ...(given.ipRange && { ipRange: given.ipRange as Prefix<A> }),
+    auxAddresses: given.auxAddresses as Readonly<Record<string, A>>,
+  };
+}
 
 /** An overlay network as this host has it. */
 export function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
   const short = spec.id.slice(0, 12);
-  const { ipv4 } = spec;
+  const ipv4 = spec.ipv4 && overlayAddressing(spec.ipv4);
+  const ipv6 = spec.ipv6 && overlayAddressing(spec.ipv6);
   return {
     id: spec.id,
     name: spec.name,
@@ -194,17 +212,8 @@ export function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
     driver: 'overlay',
     internal: spec.internal,
     attachable: spec.attachable,
-    ...(ipv4 && {
-      ipv4: {
-        subnet: ipv4.subnet,
-        gateway: { address: ipv4.gateway, length: ipv4.subnet.length },
-        onBridge: false,
-        ...(ipv4.ipRange && { ipRange: ipv4.ipRange }),
-        auxAddresses: ipv4.auxAddresses,
-        gatewayMode: 'nat',
-        egress: { mode: 'none' },
-      },
-    }),
+    ...(ipv4 && { ipv4 }),
+    ...(ipv6 && { ipv6 }),
     overlay: {
       vni: spec.vni,
       bridge: `ov-${short}` as IfName,
@@ -213,6 +222,17 @@ export function overlayNetwork(spec: OverlaySpec): OverlayNetwork {
     },
   };
 }
+
+/** No bridge has the gateway's address: the way out is the host's own. */
+const overlayAddressing = <A extends Ip>(of: OverlaySubnet<A>): Addressing<A> => ({
+  subnet: of.subnet,
+  gateway: { address: of.gateway, length: of.subnet.length },
+  onBridge: false,
+  ...(of.ipRange && { ipRange: of.ipRange }),
+  auxAddresses: of.auxAddresses,
+  gatewayMode: 'nat',
+  egress: { mode: 'none' },
+});
 
 /** What a network has of its request as it is, whatever its driver. */
 const asWished = (wish: BridgeNetworkWish | MacvlanNetworkWish | OverlayNetworkWish) => ({

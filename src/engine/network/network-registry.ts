@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Kernel, KernelError } from '../../kernel/kernel.ts';
-import { overlaps, type Prefix } from '../../model/address.ts';
+import { type Family, overlaps, type Prefix } from '../../model/address.ts';
 import { errors, forbidden, invalid, system } from '../../model/errors.ts';
 import {
   type AddressedNetwork,
@@ -179,12 +179,10 @@ export class NetworkRegistry {
 
   /** The cluster has this network. */
   putOverlay(spec: OverlaySpec): void {
-    const known = this.#networks.get(spec.id);
     const network = overlayNetwork(spec);
-    if (isDeepStrictEqual(known, network)) return;
+    if (isDeepStrictEqual(this.#networks.get(spec.id), network)) return;
     this.#records.put(network.id, network);
-    if (known === undefined) this.#remember(network);
-    else this.#networks.set(network.id, network);
+    this.#remember(network);
   }
 
   /** It is gone from the cluster, where nobody could remove it with a container of ours on it. */
@@ -206,8 +204,9 @@ export class NetworkRegistry {
     this.#addresses.removeBlock(networkId, block);
   }
 
-  hasFreeAddress(networkId: string): boolean {
-    return this.#addresses.hasFree(networkId);
+  /** Of an overlay network: in which families a block more is needed for the next address. */
+  familiesUsedUp(networkId: string): readonly Family[] {
+    return this.#addresses.familiesUsedUp(networkId);
   }
 
   /** Addresses of an endpoint. @throws EngineError in Docker's words */

@@ -260,7 +260,6 @@ test('a subnet of IPv6 is not even read where IPv6 is off, one of IPv4 always', 
 
 test('what comes later answers 501 and says what', () => {
   for (const body of [
-    { Name: 'n', Driver: 'overlay', EnableIPv6: true },
     { Name: 'n', Driver: 'ipvlan' },
     { Name: 'n', Driver: 'macvlan' },
     option('com.docker.network.bridge.new_one', '1'),

@@ -120,7 +120,6 @@ export function parseNetworkRequest(given: unknown, context: RequestContext): Ne
     ...(configFrom && { configFrom }),
   };
   if (driver === 'overlay') {
-    if (enabled.ipv6) throw notImplemented('IPv6 on an overlay network');
     const mtu = mtuOption(options);
     return { kind: 'overlay', ...wish, ...(mtu !== undefined && { mtu }) };
   }

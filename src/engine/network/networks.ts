@@ -83,6 +83,8 @@ export class Networks implements Networking {
     this.#registry = new NetworkRegistry(config.network, store, kernel, this.#facts, (id) =>
       cluster === undefined ? [] : cluster.blocks.own(id),
     );
+    // What the cluster says of a network may be more than the version that stored it knew.
+    for (const spec of cluster?.networks() ?? []) this.#registry.putOverlay(spec);
     this.#table = new SandboxTable(store);
     this.#names = new ContainerNames(kernel, this.#registry, this.#table, log, options.dnsObserver);
     this.#endpoints = new Endpoints({

@@ -4,7 +4,16 @@ import { pino } from 'pino';
 import type { ClusterListener } from '../../cluster/changes.ts';
 import { loadConfig } from '../../daemon/configuration.ts';
 import { FakeKernel } from '../../kernel/fake-kernel.ts';
-import { type Ip, type Ipv4, type Mac, type Prefix, parsePrefix } from '../../model/address.ts';
+import {
+  type IfName,
+  type Ip,
+  type Ipv4,
+  type Ipv6,
+  type Mac,
+  type NetnsPath,
+  type Prefix,
+  parsePrefix,
+} from '../../model/address.ts';
 import type { OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
 import { ALL_TABLES } from '../../plan/plan.ts';
@@ -36,6 +45,9 @@ const dead = new Set<string>();
 const named = new Set<string>();
 let asked: string[];
 let kernel: FakeKernel;
+let registry: NetworkRegistry;
+let table: SandboxTable;
+let evicted: string[];
 let told: ClusterListener;
 
 beforeEach(() => {
@@ -49,11 +61,13 @@ beforeEach(() => {
   const store = new Store(':memory:');
   const address = '192.0.2.254' as Ip;
   const facts = { address, uplinkMtu: 1500, tables: ALL_TABLES };
-  const registry = new NetworkRegistry(loadConfig({}).network, store, kernel, {
+  registry = new NetworkRegistry(loadConfig({}).network, store, kernel, {
     ...{ tables: ALL_TABLES, bridgeFirewall: false, directRouting: false },
     overlay: facts,
   });
   const nothing = (): void => {};
+  table = new SandboxTable(store);
+  evicted = [];
   const overlays = new Overlays({
     cluster: {
       blocks: { forget: nothing },
@@ -78,12 +92,12 @@ beforeEach(() => {
     ...{ facts, kernel, registry },
     health: { planned: () => [], follow: nothing, wantedLink: () => undefined },
     log: pino({ level: 'silent' }),
-    table: new SandboxTable(store),
+    table,
     names: {
       addRemote: ({ id }) => void named.add(id),
       removeRemote: (id) => void named.delete(id),
     },
-    evict: nothing,
+    evict: ({ id }) => void evicted.push(id),
   });
   overlays.start();
   told.networkCame(SPEC);
@@ -146,4 +160,88 @@ test('after a time without the store anything may be another: only what is, is d
     'create neighbour',
   ]);
   assert.equal(named.size, REMOTES);
+});
+
+const SPEC6: OverlaySpec = {
+  ...SPEC,
+  ipv6: {
+    subnet: parsePrefix('fd00:9::/64') as Prefix<Ipv6>,
+    gateway: 'fd00:9::1' as Ipv6,
+    auxAddresses: {},
+  },
+};
+const neighbours = (): string[] =>
+  kernel.log.flatMap(({ op, resource }) =>
+    resource.kind === 'neighbour' ? [`${op} ${resource.address} ${resource.mac.slice(-5)}`] : [],
+  );
+
+test('the network has IPv6: a container of another host is a neighbour by both addresses, each follows', () => {
+  told.networkCame(SPEC6);
+  const there = { ...remote(6000, 'node-7'), ipv6: 'fd00:9::40' as Ipv6 };
+  known.set('endpoint-6000', there);
+  told.remotesChanged(ID, new Set(['endpoint-6000']));
+  assert.deepEqual(neighbours(), ['create 10.0.23.112 17:70', 'create fd00:9::40 17:70']);
+  kernel.log.length = 0;
+  // One without IPv6 is of a host with an earlier version.
+  const { ipv6: _none, ...without } = there;
+  known.set('endpoint-6000', without);
+  told.remotesChanged(ID, new Set(['endpoint-6000']));
+  assert.deepEqual(neighbours(), ['delete fd00:9::40 17:70']);
+});
+
+test('a block of IPv6 was given to another host: who has an address of it is taken off the network, and nobody else', () => {
+  told.networkCame(SPEC6);
+  for (const [number, ipv6] of ['fd00:9::2', 'fd00:9::42', undefined].entries()) {
+    const base = { id: `own-${number}`, networkId: ID, sandboxId: `s${number}`, containerId: `c${number}` };
+    table.addSandbox({ id: `s${number}`, containerId: `c${number}`, path: '/run/n' as NetnsPath });
+    table.setEndpoints(`s${number}`, [
+      {
+        ...{
+          ...base,
+          containerName: `own${number}`,
+          hostname: '',
+          mac: remote(number).mac,
+          ifName: 'eth0' as IfName,
+        },
+        ipv4: { address: `10.0.200.${number}` as Ipv4, length: 16 },
+        ...(ipv6 !== undefined && { ipv6: { address: ipv6 as Ipv6, length: 64 } }),
+        ...{ linkLocal: [], sysctls: {}, aliases: [], published: [], opened: [], exposed: [], settings: {} },
+      },
+    ]);
+  }
+  told.blockLost(ID, parsePrefix('fd00:9::/122'));
+  assert.deepEqual(evicted, ['own-0']);
+  told.blockLost(ID, parsePrefix('10.0.200.2/32'));
+  assert.deepEqual(evicted, ['own-0', 'own-2']);
+});
+
+test('a network that was known without IPv6 gets it: its addresses of IPv4 stay, there are some of IPv6', () => {
+  registry.addBlock(ID, parsePrefix('10.0.0.0/26'));
+  const network = registry.resolve('big') as OverlayNetwork;
+  const before = registry.takeAddresses(network, 'c1', {});
+  assert.deepEqual([before.ipv4?.address, before.ipv6], ['10.0.0.1', undefined]);
+  told.networkCame(SPEC6);
+  assert.deepEqual(registry.familiesUsedUp(ID), ['ipv6']);
+  registry.addBlock(ID, parsePrefix('fd00:9::/122'));
+  assert.deepEqual(registry.familiesUsedUp(ID), []);
+  const after = registry.takeAddresses(registry.resolve('big') as OverlayNetwork, 'c2', {});
+  assert.deepEqual([after.ipv4?.address, after.ipv6?.address], ['10.0.0.2', 'fd00:9::2']);
+});
+
+test('an address comes back with another MAC: containers here are told, of one that is as it was they are not', () => {
+  told.networkCame(SPEC6);
+  const there = { ...remote(6000, 'node-7'), ipv6: 'fd00:9::40' as Ipv6 };
+  const be = (id: string, endpoint: RemoteEndpoint | undefined): void => {
+    if (endpoint === undefined) known.delete(id);
+    else known.set(id, { ...endpoint, id });
+    told.remotesChanged(ID, new Set([id]));
+  };
+  be('endpoint-6000', there);
+  be('endpoint-6000', undefined);
+  be('endpoint-6001', there);
+  assert.deepEqual(kernel.announced, []);
+  be('endpoint-6001', undefined);
+  // The IPv4 address is another, and the MAC with it.
+  be('endpoint-6002', { ...remote(6002, 'node-7'), ipv6: there.ipv6 });
+  assert.deepEqual(kernel.announced, ['fd00:9::40 02:42:0a:00:17:72']);
 });

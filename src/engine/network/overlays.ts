@@ -2,10 +2,17 @@ import type { Logger } from 'pino';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { contains, type Prefix } from '../../model/address.ts';
-import type { OverlayNetwork } from '../../model/network.ts';
+import { system } from '../../model/errors.ts';
+import { addressesOf, type OverlayNetwork } from '../../model/network.ts';
 import type { OverlaySpec, RemoteEndpoint } from '../../model/overlay.ts';
 import { creations, deletions } from '../../plan/diff.ts';
-import { type OverlayFacts, type PlacedRemote, planOverlay, planRemotes } from '../../plan/overlay.ts';
+import {
+  missingMtu,
+  type OverlayFacts,
+  type PlacedRemote,
+  planOverlay,
+  planRemotes,
+} from '../../plan/overlay.ts';
 import type { Resource } from '../../plan/resource.ts';
 import type { ContainerNames } from './container-names.ts';
 import type { HealthTunnel } from './health-tunnel.ts';
@@ -51,7 +58,7 @@ export class Overlays {
       const entries = new RemoteEntries();
       // The kernel has them already.
       for (const remote of cluster.remotes(network.id)) {
-        entries.set(remote.id, this.#planRemote(network, remote));
+        entries.moved(entries.set(remote.id, this.#planRemote(network, remote)));
       }
       this.#entries.set(network.id, entries);
       this.#remotesChanged(network.id, 'any');
@@ -90,10 +97,19 @@ export class Overlays {
     return this.#options.health.wantedLink(name);
   }
 
-  /** Before the first endpoint of ours. @throws KernelError */
+  /**
+   * Before an endpoint of ours.
+   * @throws EngineError SYSTEM where IPv6 would not pass between the hosts; KernelError
+   */
   carry(network: OverlayNetwork): void {
-    if (this.#entries.has(network.id)) return;
     const { kernel, cluster, facts } = this.#options;
+    const least = missingMtu(network, facts);
+    if (least !== undefined) {
+      throw system(
+        `failed to set up container networking: IPv6 on network ${network.name} needs an MTU of ${least} where this host's tunnels end (${facts.address}), which has ${facts.uplinkMtu}`,
+      );
+    }
+    if (this.#entries.has(network.id)) return;
     kernel.apply(creations(planOverlay(network, facts)));
     this.#entries.set(network.id, new RemoteEntries());
     cluster.join(network.id);
@@ -116,7 +132,7 @@ export class Overlays {
 
   publish(endpoint: EndpointRecord): void {
     if (this.#overlay(endpoint.networkId) === undefined) return;
-    const { ipv4 } = endpoint;
+    const { ipv4, ipv6 } = endpoint;
     this.#options.cluster.publish({
       id: endpoint.id,
       networkId: endpoint.networkId,
@@ -124,6 +140,7 @@ export class Overlays {
       containerName: endpoint.containerName,
       mac: endpoint.mac,
       ...(ipv4 && { ipv4: ipv4.address }),
+      ...(ipv6 && { ipv6: ipv6.address }),
       names: dnsNames(endpoint),
     });
   }
@@ -183,8 +200,9 @@ export class Overlays {
   #blockLost(networkId: string, block: Prefix): void {
     const { table, registry, evict, log } = this.#options;
     for (const endpoint of table.allEndpoints()) {
-      const address = endpoint.ipv4?.address;
-      if (endpoint.networkId !== networkId || address === undefined || !contains(block, address)) continue;
+      if (endpoint.networkId !== networkId) continue;
+      const address = addressesOf(endpoint).find((each) => contains(block, each.address))?.address;
+      if (address === undefined) continue;
       log.error(
         { container: endpoint.containerName, network: registry.get(networkId)?.name, address },
         'the address was given to another host after the cluster had forgotten this one: the container is taken off the network, connect it again',
@@ -211,11 +229,24 @@ export class Overlays {
     for (const failure of kernel.tearDown(changes)) {
       log.error({ err: failure, network: network.name }, 'a container of another host cannot be reached');
     }
+    this.#announce(network, entries.moved(changes));
     for (const { id, remote } of looked) {
       const host = remote?.nodeId;
       if (remote !== undefined && host !== undefined && cluster.address(host) && cluster.isAlive(host)) {
         names.addRemote(remote, network);
       } else names.removeRemote(id);
+    }
+  }
+
+  /** Nobody else tells the containers here: what their owners announce does not leave their host. */
+  #announce(network: OverlayNetwork, moved: ReturnType<RemoteEntries['moved']>): void {
+    const { kernel, log } = this.#options;
+    for (const { address, mac } of moved) {
+      try {
+        kernel.announceNeighbour(network.overlay.bridge, address, mac);
+      } catch (error) {
+        log.debug({ err: error, address }, 'an address is not announced');
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 import { diff } from '../../plan/diff.ts';
 import { type Change, type Resource, resourceKey } from '../../plan/resource.ts';
+import { KnownMacs } from './known-macs.ts';
 
 interface Entry {
   readonly resource: Resource;
@@ -11,6 +12,7 @@ interface Entry {
 export class RemoteEntries {
   readonly #entries = new Map<string, Entry>();
   readonly #keys = new Map<string, readonly string[]>();
+  readonly #macs = new KnownMacs();
 
   /** Of whom there is anything. */
   ids(): readonly string[] {
@@ -19,6 +21,11 @@ export class RemoteEntries {
 
   all(): readonly Resource[] {
     return [...this.#entries.values()].map(({ resource }) => resource);
+  }
+
+  /** @returns addresses that have another MAC by these changes than they ever had here */
+  moved(changes: readonly Change[]): ReturnType<KnownMacs['follow']> {
+    return this.#macs.follow(changes);
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Kernel } from '../../kernel/kernel.ts';
 import type { AskedPort } from '../../kernel/namespace-reader.ts';
 import { type Ip, parseIp } from '../../model/address.ts';
 import type { NamespaceFacts } from '../../model/kernel-facts.ts';
+import type { RemoteEndpoint } from '../../model/overlay.ts';
 import { isPort, type Port } from '../../model/port.ts';
 import { type PlanFacts, plan } from '../../plan/plan.ts';
 import type { ElementResource } from '../../plan/resource.ts';
@@ -115,13 +116,10 @@ export class SituationReader {
   }
 
   #remotes(): Situation['remotes'] {
-    const found = (this.#options.overlays?.elsewhere() ?? []).flatMap(({ remote, host }) =>
-      [remote.ipv4, remote.ipv6].flatMap((address) =>
-        address === undefined
-          ? []
-          : [[address as Ip, { name: remote.containerName, host, networkId: remote.networkId }] as const],
-      ),
-    );
+    const found = (this.#options.overlays?.elsewhere() ?? []).flatMap(({ remote, host }) => {
+      const { containerName: name, networkId } = remote;
+      return addressesOfRemote(remote).map((address) => [address, { name, host, networkId }] as const);
+    });
     return new Map(found);
   }
 
@@ -185,17 +183,24 @@ export class SituationReader {
     if (elsewhere.length === 0) return [];
     const entries = this.#options.kernel.tunnelEntries();
     return links.flatMap(({ index, name }) => {
-      const here = elsewhere.filter(({ vxlan }) => vxlan === name);
+      const here = new Map(
+        elsewhere
+          .filter(({ vxlan }) => vxlan === name)
+          .flatMap((each) => addressesOfRemote(each.remote).map((address) => [address, each] as const)),
+      );
       const remotes = entries.flatMap(({ link, address, host }) => {
-        const known = here.find(({ remote }) => remote.ipv4 === address);
+        const known = here.get(address);
         return link !== index || known === undefined
           ? []
           : [{ address, host, name: known.remote.containerName, alive: known.alive }];
       });
-      return here.length === 0 ? [] : [{ link: index, remotes }];
+      return here.size === 0 ? [] : [{ link: index, remotes }];
     });
   }
 }
+
+const addressesOfRemote = ({ ipv4, ipv6 }: RemoteEndpoint): readonly Ip[] =>
+  [ipv4, ipv6].filter((address) => address !== undefined);
 
 async function outside(asking: Promise<readonly { readonly address: string }[]>): Promise<Lookup> {
   const late = new Promise<readonly never[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
