@@ -1,5 +1,5 @@
 import { ConsecutiveBreaker, circuitBreaker, handleWhen, type IPolicy } from 'cockatiel';
-import { Etcd3, type IKeyValue, type IOptions, isRecoverableError, type Watcher } from 'etcd3';
+import { Etcd3, type IKeyValue, type IOptions, isRecoverableError } from 'etcd3';
 import type { Logger } from 'pino';
 import { unavailable } from '../model/errors.ts';
 
@@ -181,42 +181,33 @@ export class ClusterStore {
     onChanges: (changes: readonly Change<T>[]) => void,
     lost: () => void,
   ): () => void {
-    const next = (BigInt(revision) + 1n).toString();
-    let watcher: Watcher | undefined;
     let ended = false;
-    this.#client
+    // Not `create()`: what has not begun yet could not be ended, and would be tried for ever.
+    const watcher = this.#client
       .watch()
       .prefix(this.#root + prefix)
-      .startRevision(next)
-      .create()
-      .then((made) => {
-        watcher = made;
-        if (ended) void made.cancel().catch(() => {});
-        made.on('data', (answer) => {
-          onChanges(
-            answer.events.map((event) => ({
-              key: event.kv.key.toString().slice(this.#root.length),
-              value: event.type === 'Put' ? (JSON.parse(event.kv.value.toString()) as T) : undefined,
-              revision: event.kv.mod_revision,
-            })),
-          );
-        });
-        // It would come back by itself; that the store is away is of interest at once.
-        made.on('disconnected', () => {
-          if (!ended) lost();
-        });
-        made.on('error', (error) => {
-          this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
-          if (!ended) lost();
-        });
-      })
-      .catch((error: unknown) => {
-        this.#log.debug({ err: error, prefix }, 'a watch of the cluster store could not begin');
-        if (!ended) lost();
-      });
+      .startRevision((BigInt(revision) + 1n).toString())
+      .watcher();
+    watcher.on('data', (answer) => {
+      onChanges(
+        answer.events.map((event) => ({
+          key: event.kv.key.toString().slice(this.#root.length),
+          value: event.type === 'Put' ? (JSON.parse(event.kv.value.toString()) as T) : undefined,
+          revision: event.kv.mod_revision,
+        })),
+      );
+    });
+    // It would come back by itself; that the store is away is of interest at once.
+    watcher.on('disconnected', () => {
+      if (!ended) lost();
+    });
+    watcher.on('error', (error) => {
+      this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
+      if (!ended) lost();
+    });
     return () => {
       ended = true;
-      void watcher?.cancel().catch(() => {});
+      void watcher.cancel().catch(() => {});
     };
   }
 
