@@ -14,7 +14,7 @@ import {
   SERVICES,
 } from '../e2e/overlay-topology.ts';
 import { must, run, until } from '../e2e/process.ts';
-import { Chance } from '../e2e/random-topology.ts';
+import { Chance } from '../e2e/chance.ts';
 import type { Listener } from '../e2e/traffic.ts';
 
 /**
