@@ -3,13 +3,14 @@ import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
 import type { End, Hop, MtuGap } from './hop.ts';
+import { arriveFromLan } from './lan.ts';
 import { listenerFor } from './listener.ts';
 import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
 import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
 import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
 import { type Outcome, Trail } from './trail.ts';
-import { arriveByTunnel, macvlanWith, type Sent, transmit } from './wire.ts';
+import { arriveByTunnel, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
 
 /** Who asks whom. */
@@ -41,12 +42,14 @@ const MOST_HOPS = 24;
 const UNKNOWN_PORT = 0;
 
 /**
- * The way of a connection's first packet from one network namespace to another and of its answer, as this kernel would
- * take it: routes, rules of ours and of others by their priorities, NAT, bridges, the listener.
+ * The way of a connection's first packet from one network namespace to another, of its answer, and of what TCP sends after
+ * that, as this kernel would take it: routes, rules of ours and of others by their priorities, NAT, bridges, the listener.
  */
 export function walk(world: World, question: Question): Way {
   const trail = new Trail(world);
-  const outcome = new Walker(trail, question).begin();
+  const walker = new Walker(trail, question);
+  const first = walker.begin();
+  const outcome = first.kind === 'answered' && question.protocol === 'tcp' ? walker.goOn() : first;
   return { outcome, hops: trail.hops, gap: trail.gap };
 }
 
@@ -64,6 +67,7 @@ class Walker {
 
   begin(): Outcome {
     const { from, to, protocol } = this.#question;
+    this.#passed = 0;
     const packet: Omit<Flying, 'saddr'> = {
       iifname: '',
       oifname: '',
@@ -75,7 +79,7 @@ class Walker {
       state: 'new',
       dnat: false,
     };
-    if (from.kind === 'inside') return this.#leave(from.space, packet);
+    if (from.kind === 'inside') return this.#leave(from.space, { ...packet, saddr: this.#asked?.saddr });
     const { address, device, space } = from;
     const flying: Flying = { ...packet, saddr: address };
     this.#send(space, flying);
@@ -83,9 +87,19 @@ class Walker {
     const link = linkNamed(host.facts, device);
     if (link === undefined) return this.#trail.stop(host, { kind: 'link', link: device, what: 'missing' });
     if (from.kind === 'elsewhere') return this.#go(arriveByTunnel(this.#trail, link, from.host, flying));
-    const direct = macvlanWith(this.#trail.world, link.index, to.address);
-    if (direct !== undefined) return this.#receive(direct.space, direct.link, flying);
-    return this.#receive(host, link, flying);
+    const near = arriveFromLan(this.#trail, link, flying);
+    return near === undefined ? this.#receive(host, link, flying) : this.#go(near);
+  }
+
+  /** The answer has come: the asker's next packet, by the way of the first. What it passes is not told, what stops it is. */
+  goOn(): Outcome {
+    const trail = this.#trail;
+    const { hops } = trail;
+    trail.leg = 'rest';
+    const told = hops.length;
+    const outcome = this.begin();
+    if (outcome.kind !== 'stopped') hops.length = told;
+    return outcome;
   }
 
   /** A program of the namespace sends. */
@@ -95,12 +109,8 @@ class Walker {
     if ('kind' in begun) return begun;
     let { routing, route } = begun;
     const { saddr } = begun;
-    const first: Flying = {
-      ...given,
-      saddr,
-      oifname: this.#deviceOf(space, route),
-      toHost: route.kind === 'local',
-    };
+    const oifname = this.#deviceOf(space, route);
+    const first = this.#trail.entering(space, { ...given, saddr, oifname, toHost: route.kind === 'local' });
     if (!this.#trail.back) this.#send(space, first);
     const full = this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
@@ -154,7 +164,7 @@ class Walker {
     const { host } = this.#trail.world;
     this.#trail.add({ kind: 'leave', device: link.name, to: packet.daddr });
     if (!link.carrier) return this.#trail.stop(host, { kind: 'link', link: link.name, what: 'no-carrier' });
-    if (!this.#trail.back) return { kind: 'left', device: link.name, to: packet.daddr };
+    if (this.#trail.leg === 'ask') return { kind: 'left', device: link.name, to: packet.daddr };
     // Whoever asked is on this host, and what goes out is lost to him.
     if (this.#question.from.kind === 'inside') {
       return this.#trail.stop(host, { kind: 'left', device: link.name, to: packet.daddr });
@@ -167,13 +177,9 @@ class Walker {
     const { facts } = space;
     // Between two namespaces a packet loses its mark (skb_scrub_packet).
     const mark = given.settled ? (given.mark ?? 0) : 0;
-    const first: Flying = {
-      ...given,
-      mark,
-      iifname: by.name,
-      oifname: '',
-      toHost: isLocal(facts, given.daddr),
-    };
+    const toHost = isLocal(facts, given.daddr);
+    const come: Flying = { ...given, mark, iifname: by.name, oifname: '', toHost };
+    const first = given.settled ? come : this.#trail.entering(space, come);
     const full = given.settled ? undefined : this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
     const { packet, stop } = this.#trail.pass(space, 'prerouting', first, undefined);
@@ -204,6 +210,7 @@ class Walker {
 
   #deliver(space: Space, by: LinkFacts, packet: Flying): Outcome {
     if (this.#trail.back) return this.#home(space, packet);
+    if (this.#trail.leg === 'rest') return { kind: 'answered' };
     const at: End = { address: packet.daddr, port: packet.dport || undefined };
     const { protocol } = packet;
     let listener: ReturnType<typeof listenerFor>;
@@ -219,7 +226,7 @@ class Walker {
       }
     }
     this.#trail.add({ kind: 'deliver', where: space.where, to: at, protocol, listener });
-    this.#trail.back = true;
+    this.#trail.leg = 'answer';
     const from: End = { address: packet.daddr, port: packet.dport || undefined };
     this.#trail.add({
       kind: 'answer',
@@ -274,6 +281,11 @@ class Walker {
   }
 
   #send(space: Space, packet: Flying): void {
+    if (this.#trail.leg === 'rest') {
+      const to: End = { address: packet.daddr, port: packet.dport || undefined };
+      this.#trail.add({ kind: 'follow', where: space.where, to });
+      return;
+    }
     this.#asked = packet;
     this.#trail.add({
       kind: 'send',

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
 import { Chance } from './chance.ts';
 import { Machine } from './machine.ts';
+import { OUTSIDE } from './namespaces.ts';
 import { must } from './process.ts';
 import { installFirewall, takeAwayFirewall } from './random-firewall.ts';
 import { randomQuestions } from './random-question.ts';
@@ -28,11 +29,11 @@ for (const bridgeFirewall of ['1', '0']) {
     before(async () => {
       machine = await Machine.start({ prepare: (made) => prepare(made, bridgeFirewall) });
       await machine.dockerOk('pull', '-q', 'busybox');
-      const everywhere = [
+      await machine.serve(machine.namespaces.outside, 'outside', [
         { protocol: 'tcp', port: 7000 },
-        { protocol: 'udp', port: 7053, address: '0.0.0.0' },
-      ] as const;
-      await machine.serve(machine.namespaces.outside, 'outside', everywhere);
+        // It has several addresses on one wire: a socket for all would answer from any of them.
+        { protocol: 'udp', port: 7053, address: OUTSIDE },
+      ]);
       await machine.serve(machine.namespaces.machine, 'host', [
         { protocol: 'tcp', port: 9000 },
         { protocol: 'tcp', port: 9001, address: '127.0.0.1' },

@@ -120,7 +120,7 @@ function no(situation: Situation, verdict: Verdict): string {
     case 'internal-network':
       return internal(situation, verdict);
     case 'icc-off':
-      return `${common(situation, plan.from, plan.to)?.name ?? 'their network'} keeps its containers apart (icc is off)`;
+      return `${common(situation, plan.from, plan.to)?.name ?? 'their network'} keeps its containers apart (${obstacle?.kind === 'macvlan-apart' ? `macvlan_mode=${obstacle.mode}` : 'icc is off'})`;
     case 'unpublished':
       return port === ''
         ? `${to} is reached by published ports alone from ${from}`
@@ -149,8 +149,10 @@ function no(situation: Situation, verdict: Verdict): string {
       if (obstacle?.kind === 'untracked')
         return `a rule that is not Gangway's leaves it untracked in ${whose(obstacle.where)}, and what is untracked is not translated: ${ruleWords(obstacle.rule)}`;
       return obstacle?.kind === 'rule'
-        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${obstacle.back ? 'the answer' : 'it'} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
+        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${obstacle.back ? 'the answer' : obstacle.later ? 'what follows the answer' : 'it'} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
         : plainly;
+    case 'no-connection':
+      return `the answer takes a way on which ${obstacle === undefined ? 'the host' : whose(obstacle.where)} does not see it, and what follows belongs to no connection there: ${plainly}`;
     case 'own-rules-missing':
       return "rules of Gangway's own are missing in the kernel; it puts them back by itself within a second";
     case 'source-forged':
