@@ -164,12 +164,44 @@ class Walker {
     const { host } = this.#trail.world;
     this.#trail.add({ kind: 'leave', device: link.name, to: packet.daddr });
     if (!link.carrier) return this.#trail.stop(host, { kind: 'link', link: link.name, what: 'no-carrier' });
-    if (this.#trail.leg === 'ask') return { kind: 'left', device: link.name, to: packet.daddr };
+    if (this.#trail.leg === 'ask') return this.#answerFromOutside(link, packet);
+    if (this.#trail.leg === 'rest') return { kind: 'answered' };
     // Whoever asked is on this host, and what goes out is lost to him.
     if (this.#question.from.kind === 'inside') {
       return this.#trail.stop(host, { kind: 'left', device: link.name, to: packet.daddr });
     }
     return this.#home(this.#question.from.space, packet);
+  }
+
+  /** Nobody knows whether there is one; this host would take it as it takes all that comes in by that interface. */
+  #answerFromOutside(link: LinkFacts, packet: Flying): Outcome {
+    const trail = this.#trail;
+    const left: Outcome = { kind: 'left', device: link.name, to: packet.daddr };
+    if (this.#question.from.kind !== 'inside') return left;
+    const { hops } = trail;
+    const told = hops.length;
+    trail.leg = 'answer';
+    const { saddr, daddr, sport, dport } = packet;
+    const from: End = { address: daddr, port: dport || undefined };
+    const where = { kind: 'outside' } as const;
+    trail.add({ kind: 'answer', where, from, to: { address: saddr, port: undefined } });
+    const answer: Flying = {
+      ...packet,
+      saddr: daddr,
+      daddr: saddr,
+      sport: dport,
+      dport: sport,
+      settled: false,
+    };
+    const near = arriveFromLan(trail, link, answer);
+    let outcome = near === undefined ? this.#receive(trail.world.host, link, answer) : this.#go(near);
+    if (outcome.kind === 'answered' && packet.protocol === 'tcp') {
+      hops.length = told;
+      outcome = this.goOn();
+    }
+    if (outcome.kind === 'stopped' && outcome.obstacle.kind === 'rule') return outcome;
+    hops.length = told;
+    return left;
   }
 
   #receive(space: Space, by: LinkFacts, given: Flying): Outcome {

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { CHECKOUT } from './engine-under-test.ts';
 import type { Machine } from './machine.ts';
-import { HOST, HOST6 } from './namespaces.ts';
+import { HOST, HOST6, OUTSIDE, OUTSIDE6 } from './namespaces.ts';
 import { background, must, until } from './process.ts';
 import { type RandomContainer, ROUTERS, type Topology } from './random-topology.ts';
 import { inNamespace } from './real-connection.ts';
@@ -69,8 +69,8 @@ export async function buildTopology(machine: Machine, topology: Topology): Promi
       .filter((address) => !near.has(address))
       .map((address) =>
         address.includes(':')
-          ? `ip -6 route replace ${address}/128 via ${HOST6}`
-          : `ip route replace ${address}/32 via ${HOST}`,
+          ? `ip -6 route replace ${address}/128 via ${HOST6} src ${OUTSIDE6}`
+          : `ip route replace ${address}/32 via ${HOST} src ${OUTSIDE}`,
       );
   });
   await must(machine.inOutside(['sh', '-ec', routes.join('\n')]));
