@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
+import { Chance } from '../e2e/chance.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
@@ -14,7 +15,6 @@ import {
   SERVICES,
 } from '../e2e/overlay-topology.ts';
 import { must, run, until } from '../e2e/process.ts';
-import { Chance } from '../e2e/chance.ts';
 import type { Listener } from '../e2e/traffic.ts';
 
 /**
