@@ -37,7 +37,8 @@ export interface HookOptions {
   readonly restore: (packet: Flying) => Flying;
   /** Strict reverse path: what a rule with `fib saddr . iif` asks. */
   readonly returns: () => boolean;
-  readonly sourceType: () => string;
+  /** To routing, in this namespace. */
+  readonly addressType: (address: Ip) => 'local' | 'unicast';
   readonly leg: Leg;
 }
 
@@ -244,9 +245,9 @@ function lookup(options: HookOptions, packet: Flying, priority: number): Lookup 
         return ofConnection(options.leg === 'answer' && state !== 'new' ? 'reply' : 'original');
       case 'fib daddr type':
       case 'fib daddr . iif type':
-        return packet.toHost ? 'local' : 'unicast';
+        return options.addressType(packet.daddr);
       case 'fib saddr type':
-        return options.sourceType();
+        return options.addressType(packet.saddr);
       case 'fib saddr . iif oif':
       case 'fib saddr . mark . iif oif':
         return options.returns() ? 'exists' : 'missing';

@@ -150,6 +150,20 @@ const REGRESSIONS: readonly (readonly [
     onHost('postrouting', 0, 'ip saddr 10.1.0.2 drop'),
   ],
   [
+    'a destination that was translated is not the host any more',
+    'outside',
+    '198.51.100.1:8080',
+    '10.1.0.2:80 answered',
+    onHost('forward', 0, 'fib daddr type local drop'),
+  ],
+  [
+    'nor is that of a masqueraded answer',
+    'web',
+    '203.0.113.1:443',
+    '198.51.100.1 left',
+    onHost('forward', 0, 'fib daddr type local drop'),
+  ],
+  [
     'a translation is of the namespace that made it',
     'outside',
     '198.51.100.1:8080',

@@ -81,7 +81,7 @@ export class Trail {
           bridge ? seen : (this.back ? restored : translated)(this.#rewrites, space, hook, seen),
         leg: this.leg,
         returns: () => by?.name === 'lo' || lookUp(facts, reverse(packet)).route?.link === by?.index,
-        sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),
+        addressType: (address) => (isLocal(facts, address) ? 'local' : 'unicast'),
       },
       packet,
     );
