@@ -76,9 +76,11 @@ const OTHER_WIRE: ProbeReport['steps'][number] = {
   detail: 'it came by a wire of its own, where that rule does not see it',
 };
 
-function nameHops({ asked, lookup }: Situation, { plan, attempt }: Verdict): readonly Hop[] {
+function nameHops({ asked, lookup }: Situation, { plan, attempt, cause }: Verdict): readonly Hop[] {
   if (asked.to.kind !== 'name') return [];
   const { name } = asked.to;
+  // The question itself is stopped: it has no answer to show.
+  if (attempt === undefined && cause === 'foreign-rule') return [];
   if (lookup !== undefined && lookup.addresses.length > 0 && !plan.nameMissing) {
     return [{ kind: 'name', name, by: lookup.by, addresses: lookup.addresses }];
   }

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { endpoint, network, ports } from './example.ts';
 import type { ExampleLan } from './example-lan.ts';
 import { client, type WayOptions, way, web } from './example-way.ts';
-import { listener } from './example-world.ts';
+import { exampleWorld, listener } from './example-world.ts';
+import { stoppedNameQuestion } from './name-question.ts';
 
 /** nft as the kernel lists it: one chain at a hook. */
 const table = (family: string, hook: string, priority: number, ...rules: readonly string[]): string =>
@@ -175,5 +176,18 @@ const REGRESSIONS: readonly (readonly [
 for (const [what, from, to, wanted, options] of REGRESSIONS) {
   test(`regression: ${what}`, () => {
     assert.equal(way(from, to, options), wanted);
+  });
+}
+
+for (const [rule, end] of [
+  ['oifname "lo" drop', 'stopped'],
+  ['udp dport 53 drop', 'stopped'],
+  ['ip daddr 10.1.0.3 drop', undefined],
+] as const) {
+  test(`regression: names are asked over lo, past the container's own rules: ${rule}`, () => {
+    const world = exampleWorld([{ ...web, firewall: [table('inet', 'output', 0, rule)] }]);
+    const [asker] = world.sandboxes;
+    assert.ok(asker);
+    assert.equal(stoppedNameQuestion(world, asker)?.outcome.kind, end);
   });
 }

@@ -4,6 +4,7 @@ import { isAddressed } from '../model/network.ts';
 import { causeOf, causeOfState, networkOfAddress, networksOf } from './diagnosis.ts';
 import type { Hop } from './hop.ts';
 import { misleadingIn, obstacleOf } from './misleading.ts';
+import { stoppedNameQuestion } from './name-question.ts';
 import { isLocal } from './route.ts';
 import { type ContainerFacts, holderOf, type Situation, sandboxOwner } from './situation.ts';
 import { type Asker, type Attempt, FAR, type Plan, planQuestion } from './target.ts';
@@ -50,6 +51,8 @@ export function decide(situation: Situation): Verdict {
       if (!self) return { ...base, cause: 'no-network', culprit: to.container };
     }
   }
+  const unnamed = situation.lookup?.by === 'gangway' && nameQuestion(situation, from);
+  if (unnamed) return { ...base, cause: 'foreign-rule', way: unnamed };
   const tried = plan.attempts.map((attempt) => tryOne(situation, plan, attempt));
   const good = tried.find(({ reachable }) => reachable);
   if (plan.nameMissing) return nameless(situation, plan, good ?? tried[0]);
@@ -88,12 +91,23 @@ function questionOf(situation: Situation, from: Asker, attempt: Attempt): Questi
     const client = clientOf(situation, from, attempt.address);
     return client && { from: { kind: 'outside', space: OUTSIDE, ...client }, to, protocol };
   }
-  const owner = from.kind === 'host' ? undefined : sandboxOwner({ containers }, from.container);
-  const space =
-    owner === undefined
-      ? world.host
-      : world.sandboxes.find(({ where }) => where.kind === 'container' && where.id === owner.id);
+  const space = spaceOf(world, containers, from);
   return space && { from: { kind: 'inside', space }, to, protocol };
+}
+
+function spaceOf(
+  world: World,
+  containers: readonly ContainerFacts[],
+  from: Exclude<Asker, { kind: 'outside' }>,
+): Space | undefined {
+  const owner = from.kind === 'host' ? undefined : sandboxOwner({ containers }, from.container);
+  if (owner === undefined) return world.host;
+  return world.sandboxes.find(({ where }) => where.kind === 'container' && where.id === owner.id);
+}
+
+function nameQuestion({ world, containers }: Situation, from: Asker): Way | undefined {
+  const space = from.kind === 'container' ? spaceOf(world, containers, from) : undefined;
+  return space && stoppedNameQuestion(world, space);
 }
 
 /** Who outside asks, and by which device of the host he comes in; undefined where there is no such one. */
