@@ -1,6 +1,7 @@
 import type { Ip } from '../model/address.ts';
 import type { ListenerFacts } from '../model/kernel-facts.ts';
-import { type Way, walk } from './walk.ts';
+import { walk } from './walk.ts';
+import type { Way } from './way.ts';
 import type { Space, World } from './world.ts';
 
 /** The engine's, in every sandbox. */

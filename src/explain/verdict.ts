@@ -8,7 +8,8 @@ import { stoppedNameQuestion } from './name-question.ts';
 import { isLocal } from './route.ts';
 import { type ContainerFacts, holderOf, type Situation, sandboxOwner } from './situation.ts';
 import { type Asker, type Attempt, FAR, type Plan, planQuestion } from './target.ts';
-import { type Question, type Way, walk } from './walk.ts';
+import { walk } from './walk.ts';
+import type { Question, Way } from './way.ts';
 import type { Space, World } from './world.ts';
 
 /** What the model says of a question. */

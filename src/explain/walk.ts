@@ -1,41 +1,17 @@
-import { familyOf, type Ip } from '../model/address.ts';
+import { familyOf } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
-import type { End, Hop, MtuGap } from './hop.ts';
+import type { End } from './hop.ts';
 import { arriveFromLan } from './lan.ts';
 import { listenerFor } from './listener.ts';
-import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
 import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
 import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
 import { type Outcome, Trail } from './trail.ts';
+import type { Question, Way } from './way.ts';
 import { arriveByTunnel, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
-
-/** Who asks whom. */
-export interface Question {
-  readonly from:
-    | { readonly kind: 'inside'; readonly space: Space }
-    /** Comes in by a device of the host. */
-    | { readonly kind: 'outside'; readonly space: Space; readonly address: Ip; readonly device: string }
-    /** A container of another host: comes in by the tunnel. */
-    | {
-        readonly kind: 'elsewhere';
-        readonly space: Space;
-        readonly address: Ip;
-        readonly device: string;
-        readonly host: Ip;
-      };
-  readonly to: End;
-  readonly protocol: PacketProtocol;
-}
-
-export interface Way {
-  readonly outcome: Outcome;
-  readonly hops: readonly Hop[];
-  readonly gap: MtuGap | undefined;
-}
 
 /** Longer ways are a loop. */
 const MOST_HOPS = 24;
@@ -313,18 +289,11 @@ class Walker {
   }
 
   #send(space: Space, packet: Flying): void {
-    if (this.#trail.leg === 'rest') {
-      const to: End = { address: packet.daddr, port: packet.dport || undefined };
-      this.#trail.add({ kind: 'follow', where: space.where, to });
-      return;
-    }
+    const { where } = space;
+    const to: End = { address: packet.daddr, port: packet.dport || undefined };
+    if (this.#trail.leg === 'rest') return this.#trail.add({ kind: 'follow', where, to });
     this.#asked = packet;
-    this.#trail.add({
-      kind: 'send',
-      where: space.where,
-      from: { address: packet.saddr, port: undefined },
-      to: { address: packet.daddr, port: packet.dport || undefined },
-      protocol: packet.protocol,
-    });
+    const { protocol, saddr } = packet;
+    this.#trail.add({ kind: 'send', where, from: { address: saddr, port: undefined }, to, protocol });
   }
 }

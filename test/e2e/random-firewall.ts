@@ -253,13 +253,14 @@ function randomConditions(
     () => ({ kind: 'protocol', protocol: chance.pick(['tcp', 'udp', 'icmp']) }),
     ...(hook === 'postrouting' ? [] : [(): Condition => ({ kind: 'to-own-address' })]),
   ];
-  const address = (): Condition => ({
+  const address = (side: 'from' | 'to') => (): Condition => ({
     kind: 'address',
-    side: chance.pick(['from', 'to']),
+    side,
     address: chance.pick(own),
     not: chance.whether(0.1),
   });
-  const chosen = chance.some([...(own.length > 0 ? [address, address] : []), ...makers], 1 + chance.below(3));
+  const both = own.length > 0 ? [address('from'), address('to')] : [];
+  const chosen = chance.some([...both, ...makers], 1 + chance.below(3));
   const conditions = chosen.map((make) => make());
   // A port has a protocol already.
   return conditions.some(({ kind }) => kind === 'port')

@@ -5,7 +5,7 @@ import type { Hop, Obstacle } from '../hop.ts';
 import { misleadingIn, obstacleOf } from '../misleading.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, networkOf, type Situation } from '../situation.ts';
-import type { Asker, Target } from '../target.ts';
+import type { Asker, Attempt, Target } from '../target.ts';
 import type { Verdict } from '../verdict.ts';
 import { end, gapWords, listenerWords, misledWords, obstacleWords, ruleWords, whose } from './hops.ts';
 
@@ -149,7 +149,7 @@ function no(situation: Situation, verdict: Verdict): string {
       if (obstacle?.kind === 'untracked')
         return `a rule that is not Gangway's leaves it untracked in ${whose(obstacle.where)}, and what is untracked is not translated: ${ruleWords(obstacle.rule)}`;
       return obstacle?.kind === 'rule'
-        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${what(obstacle, attempt === undefined)} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
+        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${what(obstacle, attempt)} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
         : plainly;
     case 'no-connection':
       return `the answer takes a way on which ${obstacle === undefined ? 'the host' : whose(obstacle.where)} does not see it, and what follows belongs to no connection there: ${plainly}`;
@@ -169,9 +169,10 @@ function no(situation: Situation, verdict: Verdict): string {
   }
 }
 
-/** @param naming it is about the name, and not about the connection */
-function what({ back, later }: Obstacle, naming: boolean): string {
-  if (naming) return back ? 'the answer of its name service' : 'the question to its name service';
+/** @param attempt absent where it is the name that is asked for */
+function what({ back, later }: Obstacle, attempt: Attempt | undefined): string {
+  if (attempt === undefined)
+    return back ? 'the answer of its name service' : 'the question to its name service';
   return back ? 'the answer' : later ? 'what follows the answer' : 'it';
 }
 
