@@ -15,7 +15,6 @@ import type { Space, World } from './world.ts';
 
 /** Longer ways are a loop. */
 const MOST_HOPS = 24;
-const UNKNOWN_PORT = 0;
 
 /**
  * The way of a connection's first packet from one network namespace to another, of its answer, and of what TCP sends after
@@ -48,8 +47,8 @@ class Walker {
       iifname: '',
       oifname: '',
       daddr: to.address,
-      sport: UNKNOWN_PORT,
-      dport: to.port ?? UNKNOWN_PORT,
+      sport: 0,
+      dport: to.port ?? 0,
       protocol,
       toHost: false,
       state: 'new',
@@ -154,8 +153,7 @@ class Walker {
     const trail = this.#trail;
     const left: Outcome = { kind: 'left', device: link.name, to: packet.daddr };
     if (this.#question.from.kind !== 'inside') return left;
-    const { hops } = trail;
-    const told = hops.length;
+    const told = trail.hops.length;
     trail.leg = 'answer';
     const { saddr, daddr, sport, dport } = packet;
     const from: End = { address: daddr, port: dport || undefined };
@@ -172,11 +170,11 @@ class Walker {
     const near = arriveFromLan(trail, link, answer);
     let outcome = near === undefined ? this.#receive(trail.world.host, link, answer) : this.#go(near);
     if (outcome.kind === 'answered' && packet.protocol === 'tcp') {
-      hops.length = told;
+      trail.hops.length = told;
       outcome = this.goOn();
     }
     if (outcome.kind === 'stopped' && outcome.obstacle.kind === 'rule') return outcome;
-    hops.length = told;
+    trail.hops.length = told;
     return left;
   }
 
@@ -291,7 +289,10 @@ class Walker {
   #send(space: Space, packet: Flying): void {
     const { where } = space;
     const to: End = { address: packet.daddr, port: packet.dport || undefined };
-    if (this.#trail.leg === 'rest') return this.#trail.add({ kind: 'follow', where, to });
+    if (this.#trail.leg === 'rest') {
+      this.#trail.add({ kind: 'follow', where, to });
+      return;
+    }
     this.#asked = packet;
     const { protocol, saddr } = packet;
     this.#trail.add({ kind: 'send', where, from: { address: saddr, port: undefined }, to, protocol });
