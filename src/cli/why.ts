@@ -45,7 +45,7 @@ function picture(steps: readonly WayStep[]): string[] {
   let back = false;
   const lines: string[] = [];
   for (const { kind, detail } of steps) {
-    back ||= kind === 'answer';
+    if (kind === 'answer' || kind === 'follow') back = kind === 'answer';
     const ends = kind === 'drop' || kind === 'stop';
     const rail = ends ? '✗' : back ? '▲' : '│';
     const [first = '', ...rest] = fold(detail, WIDTH - LABEL - 6);

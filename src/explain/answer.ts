@@ -50,8 +50,10 @@ export function withProbe(
   { reachable, cause, steps }: ProbeReport,
   byOtherWire: boolean,
 ): Answer {
-  const past = byOtherWire && answered.cause === 'foreign-rule' && reachable === true;
-  const more = past ? [OTHER_WIRE] : [];
+  const elsewhere = byOtherWire && answered.cause === 'foreign-rule';
+  const later = answered.steps.some(({ kind }) => kind === 'follow');
+  const past = reachable === true && (elsewhere || later);
+  const more = past ? [later ? FIRST_ALONE : OTHER_WIRE] : [];
   return {
     ...answered,
     probe: {
@@ -65,14 +67,20 @@ export function withProbe(
   };
 }
 
+const FIRST_ALONE: ProbeReport['steps'][number] = {
+  kind: 'answer',
+  detail: 'its first packet was answered, and no other was sent',
+};
 const OTHER_WIRE: ProbeReport['steps'][number] = {
   kind: 'answer',
   detail: 'it came by a wire of its own, where that rule does not see it',
 };
 
-function nameHops({ asked, lookup }: Situation, { plan, attempt }: Verdict): readonly Hop[] {
+function nameHops({ asked, lookup }: Situation, { plan, attempt, cause }: Verdict): readonly Hop[] {
   if (asked.to.kind !== 'name') return [];
   const { name } = asked.to;
+  // The question itself is stopped: it has no answer to show.
+  if (attempt === undefined && cause === 'foreign-rule') return [];
   if (lookup !== undefined && lookup.addresses.length > 0 && !plan.nameMissing) {
     return [{ kind: 'name', name, by: lookup.by, addresses: lookup.addresses }];
   }

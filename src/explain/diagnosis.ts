@@ -21,6 +21,7 @@ export function causeOf(situation: Situation, plan: Plan, attempt: Attempt, obst
     case 'link':
       return 'link-broken';
     case 'isolated-ports':
+    case 'macvlan-apart':
       return 'icc-off';
     case 'forwarding-off':
       return 'forwarding-off';
@@ -72,6 +73,8 @@ function causeOfOwnRule(
       return iifname === oifname ? 'icc-off' : apart(situation, plan, attempt.address);
     case 'direct-access':
       return apart(situation, plan, attempt.address);
+    case 'invalid':
+      return 'no-connection';
     default:
       // mac-spoof, ip-spoof, foreign-source…
       return 'source-forged';
@@ -137,9 +140,9 @@ function causeOfNoRoute(
 function causeOfLeaving(situation: Situation, { to }: Plan, address: Ip): Cause {
   if (to.kind === 'remote') return 'no-common-network';
   if (to.kind === 'address' && overlayOf(situation, to.address) !== undefined) return 'no-common-network';
+  if (to.kind === 'address') return 'no-answer';
   if (to.kind !== 'container') return 'no-route';
   const network = networkOfAddress(situation, sandboxOwner(situation, to.container), address);
-  if (network?.driver === 'macvlan') return 'macvlan-host';
   if (network?.driver === 'bridge') {
     const bridge = situation.world.host.facts.links.find(({ name }) => name === network.bridge.ifName);
     if (bridge === undefined || !bridge.up) return 'link-broken';

@@ -53,7 +53,7 @@ export const listener = (
   program: { name: 'server', pid: 1 },
 });
 
-const link = (index: number, name: string, more: Partial<LinkFacts> = {}): LinkFacts => ({
+export const link = (index: number, name: string, more: Partial<LinkFacts> = {}): LinkFacts => ({
   index,
   name,
   kind: '',
@@ -67,7 +67,7 @@ const link = (index: number, name: string, more: Partial<LinkFacts> = {}): LinkF
   ...more,
 });
 
-const UPLINK = 2;
+export const UPLINK = 2;
 const HOST_ADDRESSES = ['198.51.100.1/24', '198.51.100.3/24', '2001:db8:7::1/64'].map(
   (text): InterfaceAddress => {
     const [address = '', length] = text.split('/');
@@ -228,8 +228,26 @@ function sandbox({ network, endpoint, listeners = [], firewall = [] }: ExampleEn
       );
   const inner = link(port + 100, endpoint.ifName, { kind: 'veth', peer: port, mac: endpoint.mac });
   const where: Where = { kind: 'container', id: endpoint.containerId, name: endpoint.containerName };
-  return space(
-    where,
-    facts([inner], own, routesOf([...LOOPBACK, ...own], gateways), { listeners, firewall }),
-  );
+  return exampleSpace(where, { links: [inner], addresses: own, gateways, listeners, firewall });
+}
+
+/** A container's namespace. */
+export function exampleSpace(
+  where: Where,
+  {
+    links,
+    addresses,
+    gateways,
+    listeners,
+    firewall,
+  }: {
+    readonly links: readonly LinkFacts[];
+    readonly addresses: readonly At[];
+    readonly gateways: Parameters<typeof routesOf>[1];
+    readonly listeners: readonly ListenerFacts[];
+    readonly firewall: readonly string[];
+  },
+): Space {
+  const routes = routesOf([...LOOPBACK, ...addresses], gateways);
+  return space(where, facts(links, addresses, routes, { listeners, firewall }));
 }

@@ -1,9 +1,10 @@
 import { familyOf, type Ip } from '../model/address.ts';
 import { PRIORITIES } from '../plan/rule.ts';
-import { type Changes, judge, type Lookup, type Undecided } from './foreign/evaluate.ts';
+import { ABSENT, type Changes, judge, type Lookup, type Undecided } from './foreign/evaluate.ts';
 import type { Decision } from './foreign/rule.ts';
 import type { Hop, RuleRef } from './hop.ts';
 import { type Effect, type Hook, type Packet, passChain } from './packet.ts';
+import type { Leg } from './tracking.ts';
 import { pushNat, translate } from './translation.ts';
 import type { Space, World } from './world.ts';
 
@@ -36,7 +37,9 @@ export interface HookOptions {
   readonly restore: (packet: Flying) => Flying;
   /** Strict reverse path: what a rule with `fib saddr . iif` asks. */
   readonly returns: () => boolean;
-  readonly sourceType: () => string;
+  /** To routing, in this namespace. */
+  readonly addressType: (address: Ip) => 'local' | 'unicast';
+  readonly leg: Leg;
 }
 
 /** netfilter's NAT at this hook: source at the two last ones, destination at the first ones (linux/netfilter_ipv4.h). */
@@ -159,7 +162,13 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
         pass: (seen) => {
           const undecided: Undecided[] = [];
           const changes: Changes = {};
-          const judgement = judge(table, chain, lookup(options, seen), undecided, changes);
+          const judgement = judge(
+            table,
+            chain,
+            lookup(options, seen, chain.base?.priority ?? 0),
+            undecided,
+            changes,
+          );
           for (const each of undecided) {
             const rule: RuleRef = {
               by: 'other',
@@ -200,8 +209,13 @@ function chainsAt(options: HookOptions, packet: Flying): readonly Link[] {
 }
 
 /** What foreign rules ask of the packet; marks of connections are 0. */
-function lookup(options: HookOptions, packet: Flying): Lookup {
+function lookup(options: HookOptions, packet: Flying, priority: number): Lookup {
   const port = (value: number): string | undefined => (value === 0 ? undefined : String(value));
+  const early = priority < CONNTRACK && TRACKING.includes(options.hook) && packet.settled !== true;
+  const state = early && packet.state !== 'untracked' ? 'invalid' : packet.state;
+  // Of no connection there is nothing to compare.
+  const ofConnection = (value: string): string =>
+    state === 'invalid' || state === 'untracked' ? ABSENT : value;
   return (field) => {
     switch (field) {
       case 'nfproto':
@@ -220,36 +234,34 @@ function lookup(options: HookOptions, packet: Flying): Lookup {
       case 'mark':
         return packet.mark === 'unknown' ? undefined : String(packet.mark ?? 0);
       case 'ct mark':
-        return '0';
+        return ofConnection('0');
       case 'tcp flags':
-        return FLAGS[packet.state];
+        return FLAGS[options.leg];
       case 'ct state':
-        return packet.state;
+        return state;
       case 'ct status':
-        return packet.dnat ? 'dnat' : 'confirmed';
+        return ofConnection(packet.dnat ? 'dnat' : 'confirmed');
       case 'ct direction':
-        return packet.state === 'new' ? 'original' : 'reply';
+        return ofConnection(options.leg === 'answer' && state !== 'new' ? 'reply' : 'original');
       case 'fib daddr type':
       case 'fib daddr . iif type':
-        return packet.toHost ? 'local' : 'unicast';
+        return options.addressType(packet.daddr);
       case 'fib saddr type':
-        return options.sourceType();
+        return options.addressType(packet.saddr);
       case 'fib saddr . iif oif':
       case 'fib saddr . mark . iif oif':
         return options.returns() ? 'exists' : 'missing';
       case 'ether saddr':
         return packet.mac;
       case 'echo':
-        return packet.state === 'new' ? 'echo-request' : 'echo-reply';
+        return options.leg === 'ask' ? 'echo-request' : 'echo-reply';
       default:
         return undefined;
     }
   };
 }
 
-/** Of a connection's first packet, and of the first answer. */
-const FLAGS: Readonly<Record<Flying['state'], string | undefined>> = {
-  new: 'syn',
-  established: 'syn-ack',
-  untracked: undefined,
-};
+/** Where connection tracking begins. */
+const TRACKING: readonly string[] = ['prerouting', 'output'];
+
+const FLAGS: Readonly<Record<Leg, string>> = { ask: 'syn', answer: 'syn-ack', rest: 'ack' };

@@ -1,5 +1,6 @@
 import type { Ip } from '../model/address.ts';
 import type { LinkFacts, ListenerFacts, PolicyRule, RouteFacts } from '../model/kernel-facts.ts';
+import type { MacvlanMode } from '../model/network.ts';
 import type { Protocol } from '../model/port.ts';
 import type { ForeignRule, LegacyTool } from './foreign/rule.ts';
 import type { Packet, PacketProtocol } from './packet.ts';
@@ -87,10 +88,12 @@ export type Hop =
     }
   /** From here on it is the way of the answer. */
   | { readonly kind: 'answer'; readonly where: Where; readonly from: End; readonly to: End }
+  /** From here on it is the way of what the asker sends next. */
+  | { readonly kind: 'follow'; readonly where: Where; readonly to: End }
   | { readonly kind: 'stop'; readonly obstacle: Obstacle };
 
-/** What ends a packet's way. `back`: on the way of the answer. */
-export type Obstacle = { readonly where: Where; readonly back: boolean } & Reason;
+/** What ends a packet's way. `back`: on the way of the answer. `later`: what follows it ends there. */
+export type Obstacle = { readonly where: Where; readonly back: boolean; readonly later?: boolean } & Reason;
 
 export type Reason =
   | {
@@ -138,6 +141,8 @@ export type Reason =
   | { readonly kind: 'left'; readonly device: string; readonly to: Ip }
   /** A container on a macvlan and the host it is on: the kernel hands nothing on between the two. */
   | { readonly kind: 'macvlan-host' }
+  /** Two containers on one parent, and one of them in a mode that is not `bridge`. */
+  | { readonly kind: 'macvlan-apart'; readonly parent: string; readonly mode: MacvlanMode }
   | { readonly kind: 'loop' };
 
 /** Two devices of one segment with different MTUs: what one sends, the other does not take. */

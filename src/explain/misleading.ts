@@ -1,6 +1,6 @@
 import type { PolicyRule } from '../model/kernel-facts.ts';
 import type { Obstacle } from './hop.ts';
-import type { Way } from './walk.ts';
+import type { Way } from './way.ts';
 import type { Where, World } from './world.ts';
 
 /** A policy rule that chose a way on which the address is not, and whose it is. */

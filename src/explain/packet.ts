@@ -14,7 +14,8 @@ export interface Packet {
   readonly protocol: PacketProtocol;
   /** The destination address is one of the host's own. */
   readonly toHost: boolean;
-  readonly state: 'new' | 'established' | 'untracked';
+  /** `invalid`: of no connection that its namespace knows. */
+  readonly state: 'new' | 'established' | 'untracked' | 'invalid';
   /** Its destination was rewritten by an earlier hook. */
   readonly dnat: boolean;
   /** What rules set; absent is 0. */

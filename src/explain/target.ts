@@ -44,7 +44,7 @@ export interface Plan {
 }
 
 /** RFC 5737, RFC 3849: an address behind the default route. */
-const FAR: readonly Ip[] = ['203.0.113.1' as Ip, '2001:db8:ffff::1' as Ip];
+export const FAR: readonly Ip[] = ['203.0.113.1' as Ip, '2001:db8:ffff::1' as Ip];
 
 /** By id, name, or id prefix, as docker finds it. @throws EngineError INVALID_PARAMETER for an ambiguous prefix */
 export function findContainer(

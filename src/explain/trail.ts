@@ -5,7 +5,7 @@ import type { Hop, MtuGap, Obstacle, Reason, RuleRef } from './hop.ts';
 import type { Flow } from './policy.ts';
 import { reverse } from './reverse-path.ts';
 import { isLocal, linkNamed, lookUp, masqueradeAddress, type Routing } from './route.ts';
-import { type Rewrite, restored, rewriteOf } from './tracking.ts';
+import { isRedirected, type Leg, type Rewrite, restored, rewriteOf, translated } from './tracking.ts';
 import type { Space, World } from './world.ts';
 
 export type Outcome =
@@ -21,15 +21,31 @@ const MISSED: readonly Reason['kind'][] = ['held', 'nothing-listens', 'other-sou
 export class Trail {
   readonly world: World;
   readonly hops: Hop[] = [];
-  /** The answer is on its way. */
-  back = false;
+  leg: Leg = 'ask';
   gap: MtuGap | undefined;
   readonly #rewrites: Rewrite[] = [];
+  /** Namespaces whose connection tracking has seen the question, and the answer. */
+  readonly #seen: Readonly<Record<Leg, Set<Space>>> = { ask: new Set(), answer: new Set(), rest: new Set() };
   /** Where somebody's rule left it untracked, so that nothing translates it. */
   #untracked: { readonly space: Space; readonly rule: RuleRef } | undefined;
 
   constructor(world: World) {
     this.world = world;
+  }
+
+  /** The answer is on its way. */
+  get back(): boolean {
+    return this.leg === 'answer';
+  }
+
+  /** As connection tracking of the namespace takes it that it comes into, or begins in. */
+  entering(space: Space, packet: Flying): Flying {
+    const { ask, answer } = this.#seen;
+    const known = this.leg === 'answer' ? ask.has(space) : ask.has(space) && answer.has(space);
+    if (this.leg === 'ask') return { ...packet, state: 'new', dnat: false };
+    const state = known ? 'established' : packet.protocol === 'udp' ? 'new' : 'invalid';
+    const dnat = known && this.#rewrites.some((rewrite) => rewrite.space === space && isRedirected(rewrite));
+    return { ...packet, state, dnat };
   }
 
   add(hop: Hop): void {
@@ -61,12 +77,15 @@ export class Trail {
           route === undefined
             ? own()
             : masqueradeAddress(facts, route, linkNamed(facts, packet.oifname), packet.daddr),
-        restore: (seen) => (bridge ? seen : restored(this.#rewrites, space, hook, seen)),
+        restore: (seen) =>
+          bridge ? seen : (this.back ? restored : translated)(this.#rewrites, space, hook, seen),
+        leg: this.leg,
         returns: () => by?.name === 'lo' || lookUp(facts, reverse(packet)).route?.link === by?.index,
-        sourceType: () => (isLocal(facts, packet.saddr) ? 'local' : 'unicast'),
+        addressType: (address) => (isLocal(facts, address) ? 'local' : 'unicast'),
       },
       packet,
     );
+    if (!bridge && passage.packet.state !== 'untracked') this.#seen[this.leg].add(space);
     if (passage.untracked !== undefined) this.#untracked ??= { space, rule: passage.untracked };
     return passage;
   }
@@ -91,15 +110,19 @@ export class Trail {
       untracked !== undefined && untracked.space.where === where && MISSED.includes(found.kind)
         ? { kind: 'untracked', rule: untracked.rule }
         : found;
-    const obstacle: Obstacle = { where, back: this.back, ...reason };
+    const obstacle: Obstacle = { where, ...this.#when(), ...reason };
     this.add({ kind: 'stop', obstacle });
     return { kind: 'stopped', obstacle };
   }
 
   /** The rule is the last hop already. */
   stopByRule(space: Space, stop: NonNullable<Passage['stop']>, packet: Flying): Outcome {
-    const obstacle: Obstacle = { where: space.where, back: this.back, kind: 'rule', ...stop, packet };
+    const obstacle: Obstacle = { where: space.where, ...this.#when(), kind: 'rule', ...stop, packet };
     return { kind: 'stopped', obstacle };
+  }
+
+  #when(): { readonly back: boolean; readonly later?: true } {
+    return { back: this.back, ...(this.leg === 'rest' && { later: true }) };
   }
 
   /** The kernel's choice; rules of which nothing can be told are noted. */

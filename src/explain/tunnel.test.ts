@@ -4,7 +4,8 @@ import type { Ip } from '../model/address.ts';
 import { endpoint, network } from './example.ts';
 import { type ExampleOptions, exampleWorld, listener } from './example-world.ts';
 import type { Hop } from './hop.ts';
-import { type Way, walk } from './walk.ts';
+import { walk } from './walk.ts';
+import type { Way } from './way.ts';
 import { hopWords } from './words/hops.ts';
 import type { World } from './world.ts';
 

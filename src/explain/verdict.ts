@@ -1,13 +1,15 @@
 import { contains, familyOf, type Ip, isLoopback, prefixOf } from '../model/address.ts';
 import type { Cause } from '../model/cause.ts';
 import { isAddressed } from '../model/network.ts';
-import { causeOf, causeOfState, networksOf } from './diagnosis.ts';
+import { causeOf, causeOfState, networkOfAddress, networksOf } from './diagnosis.ts';
 import type { Hop } from './hop.ts';
 import { misleadingIn, obstacleOf } from './misleading.ts';
+import { stoppedNameQuestion } from './name-question.ts';
 import { isLocal } from './route.ts';
-import { type ContainerFacts, type Situation, sandboxOwner } from './situation.ts';
-import { type Asker, type Attempt, type Plan, planQuestion } from './target.ts';
-import { type Question, type Way, walk } from './walk.ts';
+import { type ContainerFacts, holderOf, type Situation, sandboxOwner } from './situation.ts';
+import { type Asker, type Attempt, FAR, type Plan, planQuestion } from './target.ts';
+import { walk } from './walk.ts';
+import type { Question, Way } from './way.ts';
 import type { Space, World } from './world.ts';
 
 /** What the model says of a question. */
@@ -50,6 +52,8 @@ export function decide(situation: Situation): Verdict {
       if (!self) return { ...base, cause: 'no-network', culprit: to.container };
     }
   }
+  const unnamed = situation.lookup?.by === 'gangway' && nameQuestion(situation, from);
+  if (unnamed) return { ...base, cause: 'foreign-rule', way: unnamed };
   const tried = plan.attempts.map((attempt) => tryOne(situation, plan, attempt));
   const good = tried.find(({ reachable }) => reachable);
   if (plan.nameMissing) return nameless(situation, plan, good ?? tried[0]);
@@ -76,11 +80,8 @@ function tryOne(situation: Situation, plan: Plan, attempt: Attempt): Verdict {
   return asWanted.reachable ? { ...verdict, cause: 'own-rules-missing' } : verdict;
 }
 
-function questionOf(
-  { world, asked, uplink, containers }: Situation,
-  from: Asker,
-  attempt: Attempt,
-): Question | undefined {
+function questionOf(situation: Situation, from: Asker, attempt: Attempt): Question | undefined {
+  const { world, asked, containers } = situation;
   const v6 = familyOf(attempt.address) === 'ipv6';
   const protocol = asked.port === undefined ? (v6 ? 'ipv6-icmp' : 'icmp') : asked.protocol;
   const to = { address: attempt.address, port: attempt.port };
@@ -88,22 +89,48 @@ function questionOf(
     const elsewhere = from.address === undefined ? undefined : tunnelFrom(world, from.address);
     if (elsewhere !== undefined)
       return { from: { kind: 'elsewhere', space: OUTSIDE, ...elsewhere }, to, protocol };
-    const address =
-      from.address ?? uplink?.neighbours.find((each) => familyOf(each) === familyOf(attempt.address));
-    if (uplink === undefined || address === undefined || familyOf(address) !== familyOf(attempt.address))
-      return undefined;
-    return {
-      from: { kind: 'outside', space: OUTSIDE, address, device: deviceTo(world, address) ?? uplink.device },
-      to,
-      protocol,
-    };
+    const client = clientOf(situation, from, attempt.address);
+    return client && { from: { kind: 'outside', space: OUTSIDE, ...client }, to, protocol };
   }
-  const owner = from.kind === 'host' ? undefined : sandboxOwner({ containers }, from.container);
-  const space =
-    owner === undefined
-      ? world.host
-      : world.sandboxes.find(({ where }) => where.kind === 'container' && where.id === owner.id);
+  const space = spaceOf(world, containers, from);
   return space && { from: { kind: 'inside', space }, to, protocol };
+}
+
+function spaceOf(
+  world: World,
+  containers: readonly ContainerFacts[],
+  from: Exclude<Asker, { kind: 'outside' }>,
+): Space | undefined {
+  const owner = from.kind === 'host' ? undefined : sandboxOwner({ containers }, from.container);
+  if (owner === undefined) return world.host;
+  return world.sandboxes.find(({ where }) => where.kind === 'container' && where.id === owner.id);
+}
+
+function nameQuestion({ world, containers }: Situation, from: Asker): Way | undefined {
+  const space = from.kind === 'container' ? spaceOf(world, containers, from) : undefined;
+  return space && stoppedNameQuestion(world, space);
+}
+
+/** Who outside asks, and by which device of the host he comes in; undefined where there is no such one. */
+function clientOf(
+  { world, uplink, networks, containers }: Situation,
+  { address: given, internet }: Extract<Asker, { kind: 'outside' }>,
+  to: Ip,
+): { readonly address: Ip; readonly device: string } | undefined {
+  const family = familyOf(to);
+  const lan = networkOfAddress({ networks }, holderOf({ containers }, to), to);
+  if (lan?.driver === 'macvlan') {
+    const { subnet, gateway, defaultGateway } = lan[family] ?? {};
+    const near = uplink?.neighbours.find((each) => subnet !== undefined && contains(subnet, each));
+    const example = internet
+      ? FAR.find((each) => familyOf(each) === family)
+      : (near ?? defaultGateway ?? gateway?.address);
+    const address = given ?? example;
+    return address && { address, device: lan.macvlan.parent };
+  }
+  const address = given ?? uplink?.neighbours.find((each) => familyOf(each) === family);
+  if (uplink === undefined || address === undefined || familyOf(address) !== family) return undefined;
+  return { address, device: deviceTo(world, address) ?? uplink.device };
 }
 
 /** The tunnel by which a container of another host comes in. */
@@ -184,16 +211,13 @@ function causeOfEnd(situation: Situation, plan: Plan, attempt: Attempt, way: Way
   return obstacle && causeOf(situation, plan, attempt, obstacle);
 }
 
-/** An address that is nowhere but on this host. */
-const isOfContainers = ({ networks }: Situation, address: Ip): boolean =>
-  networks.some(
-    (network) =>
-      isAddressed(network) &&
-      network.driver !== 'macvlan' &&
-      [network.ipv4, network.ipv6].some(
-        (addressing) => addressing !== undefined && contains(addressing.subnet, address),
-      ),
-  );
+/** An address that is nowhere but on this host. Of a macvlan's those that nobody else gives away, if nobody has it now. */
+const isOfContainers = (situation: Situation, address: Ip): boolean =>
+  situation.networks.filter(isAddressed).some((network) => {
+    const { subnet, ipRange } = network[familyOf(address)] ?? {};
+    if (network.driver !== 'macvlan') return subnet !== undefined && contains(subnet, address);
+    return ipRange !== undefined && contains(ipRange, address) && holderOf(situation, address) === undefined;
+  });
 
 function deliveredTo({ containers }: Situation, hops: readonly Hop[]): ContainerFacts | undefined {
   for (const hop of hops) {

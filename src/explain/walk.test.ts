@@ -1,76 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Ip } from '../model/address.ts';
-import { endpoint, network, port } from './example.ts';
-import { type ExampleEndpoint, type ExampleOptions, exampleWorld, listener } from './example-world.ts';
-import type { PacketProtocol } from './packet.ts';
-import { walk } from './walk.ts';
-import { hopWords } from './words/hops.ts';
-import type { Space, World } from './world.ts';
-
-const front = network({ name: 'front', subnet: '10.1.0.0', subnet6: 'fd01::/64', bridge: 'br-front' });
-const apart = network({ name: 'apart', subnet: '10.2.0.0', bridge: 'br-apart', icc: false });
-const vault = network({ name: 'vault', subnet: '10.3.0.0', bridge: 'br-vault', internal: true });
-const serving = [listener('tcp', '::', 80), listener('udp', '0.0.0.0', 53), listener('tcp', '127.0.0.1', 81)];
-
-const web: ExampleEndpoint = {
-  network: front,
-  endpoint: endpoint(
-    front,
-    'web',
-    '10.1.0.2',
-    [port('0.0.0.0', 8080, 80), port('127.0.0.1', 7070, 80)],
-    'fd01::2',
-  ),
-  listeners: serving,
-};
-const client: ExampleEndpoint = {
-  network: front,
-  endpoint: endpoint(front, 'client', '10.1.0.3', [], 'fd01::3'),
-};
-const one: ExampleEndpoint = {
-  network: apart,
-  endpoint: endpoint(apart, 'one', '10.2.0.2', []),
-  listeners: serving,
-};
-const two: ExampleEndpoint = { network: apart, endpoint: endpoint(apart, 'two', '10.2.0.3', []) };
-const safe: ExampleEndpoint = {
-  network: vault,
-  endpoint: endpoint(vault, 'safe', '10.3.0.2', []),
-  listeners: serving,
-};
-const ALL = [web, client, one, two, safe];
-
-const OUTSIDE: Space = { ...exampleWorld([]).host, where: { kind: 'outside' } };
-
-const spaceOf = (world: World, name: string): Space =>
-  world.sandboxes.find(({ where }) => where.kind === 'container' && where.name === name) ?? world.host;
-
-/** `answered`, `left`, or what stopped it; before it the NAT on the way, after it `?` where a rule could not be judged. */
-function way(
-  from: string,
-  to: string,
-  options: ExampleOptions & { readonly members?: readonly ExampleEndpoint[] } = {},
-): string {
-  const world = exampleWorld(options.members ?? ALL, options);
-  const [, address = '', portText = '0', protocol = 'tcp'] =
-    /^\[?([^\]]*?)\]?:(\d+)(?:\/(.*))?$/.exec(to) ?? [];
-  const asked = { address: address as Ip, port: Number(portText) || undefined };
-  const asker =
-    from === 'outside'
-      ? ({ kind: 'outside', space: OUTSIDE, address: '198.51.100.2' as Ip, device: 'up0' } as const)
-      : ({ kind: 'inside', space: spaceOf(world, from) } as const);
-  const { outcome, hops } = walk(world, { from: asker, to: asked, protocol: protocol as PacketProtocol });
-  const nat = hops.flatMap((hop) => (hop.kind === 'nat' ? [hopWords(hop).to] : []));
-  const end =
-    outcome.kind !== 'stopped'
-      ? outcome.kind
-      : outcome.obstacle.kind === 'rule'
-        ? `${outcome.obstacle.back ? 'back ' : ''}${hopWords({ ...hops.at(-1), where: outcome.obstacle.where } as never).rule}`
-        : `${outcome.obstacle.back ? 'back ' : ''}${outcome.obstacle.kind}`;
-  const doubts = hops.some(({ kind }) => kind === 'undecided') ? ['?'] : [];
-  return [...nat, end, ...doubts].join(' ');
-}
+import { client, way, web } from './example-way.ts';
+import type { ExampleOptions } from './example-world.ts';
 
 for (const bridgeFirewall of [true, false]) {
   const on = { bridgeFirewall };
@@ -201,40 +133,3 @@ test('settings of the kernel', () => {
   assert.equal(published({ rpFilter: { up0: 1 } }), '10.1.0.2:80 answered', 'the way back is the same');
   assert.equal(way('host', '[::1]:8080', {}), 'nothing-listens', 'published on IPv4 alone');
 });
-
-/** Where the differential test (test/e2e/why-random.test.ts) found the model to differ from the kernel. */
-const REGRESSIONS: readonly (readonly [
-  what: string,
-  from: string,
-  to: string,
-  way: string,
-  options?: ExampleOptions,
-])[] = [
-  [
-    'a datagram socket for every address answers from the one that the route back has',
-    'client',
-    '198.51.100.3:9053/udp',
-    'other-source',
-    { listeners: [listener('udp', '0.0.0.0', 9053)] },
-  ],
-  [
-    'and is heard where that is the one asked',
-    'client',
-    '10.1.0.1:9053/udp',
-    'answered',
-    { listeners: [listener('udp', '0.0.0.0', 9053)] },
-  ],
-  [
-    "what the host asks of its own bridge's address is masqueraded on its way through lo",
-    'host',
-    '10.1.0.1:9000',
-    '198.51.100.1 answered',
-    { listeners: [listener('tcp', '::', 9000)] },
-  ],
-];
-
-for (const [what, from, to, wanted, options] of REGRESSIONS) {
-  test(`regression: ${what}`, () => {
-    assert.equal(way(from, to, options).replace(/^back /, ''), wanted);
-  });
-}

@@ -1,52 +1,30 @@
-import { familyOf, type Ip } from '../model/address.ts';
+import { familyOf } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
-import type { End, Hop, MtuGap } from './hop.ts';
+import type { End } from './hop.ts';
+import { arriveFromLan } from './lan.ts';
 import { listenerFor } from './listener.ts';
-import type { PacketProtocol } from './packet.ts';
 import { reasonAtDoor } from './reverse-path.ts';
 import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
 import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
 import { type Outcome, Trail } from './trail.ts';
-import { arriveByTunnel, macvlanWith, type Sent, transmit } from './wire.ts';
+import type { Question, Way } from './way.ts';
+import { arriveByTunnel, type Sent, transmit } from './wire.ts';
 import type { Space, World } from './world.ts';
-
-/** Who asks whom. */
-export interface Question {
-  readonly from:
-    | { readonly kind: 'inside'; readonly space: Space }
-    /** Comes in by a device of the host. */
-    | { readonly kind: 'outside'; readonly space: Space; readonly address: Ip; readonly device: string }
-    /** A container of another host: comes in by the tunnel. */
-    | {
-        readonly kind: 'elsewhere';
-        readonly space: Space;
-        readonly address: Ip;
-        readonly device: string;
-        readonly host: Ip;
-      };
-  readonly to: End;
-  readonly protocol: PacketProtocol;
-}
-
-export interface Way {
-  readonly outcome: Outcome;
-  readonly hops: readonly Hop[];
-  readonly gap: MtuGap | undefined;
-}
 
 /** Longer ways are a loop. */
 const MOST_HOPS = 24;
-const UNKNOWN_PORT = 0;
 
 /**
- * The way of a connection's first packet from one network namespace to another and of its answer, as this kernel would
- * take it: routes, rules of ours and of others by their priorities, NAT, bridges, the listener.
+ * The way of a connection's first packet from one network namespace to another, of its answer, and of what TCP sends after
+ * that, as this kernel would take it: routes, rules of ours and of others by their priorities, NAT, bridges, the listener.
  */
 export function walk(world: World, question: Question): Way {
   const trail = new Trail(world);
-  const outcome = new Walker(trail, question).begin();
+  const walker = new Walker(trail, question);
+  const first = walker.begin();
+  const outcome = first.kind === 'answered' && question.protocol === 'tcp' ? walker.goOn() : first;
   return { outcome, hops: trail.hops, gap: trail.gap };
 }
 
@@ -64,18 +42,19 @@ class Walker {
 
   begin(): Outcome {
     const { from, to, protocol } = this.#question;
+    this.#passed = 0;
     const packet: Omit<Flying, 'saddr'> = {
       iifname: '',
       oifname: '',
       daddr: to.address,
-      sport: UNKNOWN_PORT,
-      dport: to.port ?? UNKNOWN_PORT,
+      sport: 0,
+      dport: to.port ?? 0,
       protocol,
       toHost: false,
       state: 'new',
       dnat: false,
     };
-    if (from.kind === 'inside') return this.#leave(from.space, packet);
+    if (from.kind === 'inside') return this.#leave(from.space, { ...packet, saddr: this.#asked?.saddr });
     const { address, device, space } = from;
     const flying: Flying = { ...packet, saddr: address };
     this.#send(space, flying);
@@ -83,9 +62,19 @@ class Walker {
     const link = linkNamed(host.facts, device);
     if (link === undefined) return this.#trail.stop(host, { kind: 'link', link: device, what: 'missing' });
     if (from.kind === 'elsewhere') return this.#go(arriveByTunnel(this.#trail, link, from.host, flying));
-    const direct = macvlanWith(this.#trail.world, link.index, to.address);
-    if (direct !== undefined) return this.#receive(direct.space, direct.link, flying);
-    return this.#receive(host, link, flying);
+    const near = arriveFromLan(this.#trail, link, flying);
+    return near === undefined ? this.#receive(host, link, flying) : this.#go(near);
+  }
+
+  /** The answer has come: the asker's next packet, by the way of the first. What it passes is not told, what stops it is. */
+  goOn(): Outcome {
+    const trail = this.#trail;
+    const { hops } = trail;
+    trail.leg = 'rest';
+    const told = hops.length;
+    const outcome = this.begin();
+    if (outcome.kind !== 'stopped') hops.length = told;
+    return outcome;
   }
 
   /** A program of the namespace sends. */
@@ -95,12 +84,8 @@ class Walker {
     if ('kind' in begun) return begun;
     let { routing, route } = begun;
     const { saddr } = begun;
-    const first: Flying = {
-      ...given,
-      saddr,
-      oifname: this.#deviceOf(space, route),
-      toHost: route.kind === 'local',
-    };
+    const oifname = this.#deviceOf(space, route);
+    const first = this.#trail.entering(space, { ...given, saddr, oifname, toHost: route.kind === 'local' });
     if (!this.#trail.back) this.#send(space, first);
     const full = this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
@@ -154,7 +139,8 @@ class Walker {
     const { host } = this.#trail.world;
     this.#trail.add({ kind: 'leave', device: link.name, to: packet.daddr });
     if (!link.carrier) return this.#trail.stop(host, { kind: 'link', link: link.name, what: 'no-carrier' });
-    if (!this.#trail.back) return { kind: 'left', device: link.name, to: packet.daddr };
+    if (this.#trail.leg === 'ask') return this.#answerFromOutside(link, packet);
+    if (this.#trail.leg === 'rest') return { kind: 'answered' };
     // Whoever asked is on this host, and what goes out is lost to him.
     if (this.#question.from.kind === 'inside') {
       return this.#trail.stop(host, { kind: 'left', device: link.name, to: packet.daddr });
@@ -162,18 +148,44 @@ class Walker {
     return this.#home(this.#question.from.space, packet);
   }
 
+  /** Nobody knows whether there is one; this host would take it as it takes all that comes in by that interface. */
+  #answerFromOutside(link: LinkFacts, packet: Flying): Outcome {
+    const trail = this.#trail;
+    const left: Outcome = { kind: 'left', device: link.name, to: packet.daddr };
+    if (this.#question.from.kind !== 'inside') return left;
+    const told = trail.hops.length;
+    trail.leg = 'answer';
+    const { saddr, daddr, sport, dport } = packet;
+    const from: End = { address: daddr, port: dport || undefined };
+    const where = { kind: 'outside' } as const;
+    trail.add({ kind: 'answer', where, from, to: { address: saddr, port: undefined } });
+    const answer: Flying = {
+      ...packet,
+      saddr: daddr,
+      daddr: saddr,
+      sport: dport,
+      dport: sport,
+      settled: false,
+    };
+    const near = arriveFromLan(trail, link, answer);
+    let outcome = near === undefined ? this.#receive(trail.world.host, link, answer) : this.#go(near);
+    if (outcome.kind === 'answered' && packet.protocol === 'tcp') {
+      trail.hops.length = told;
+      outcome = this.goOn();
+    }
+    if (outcome.kind === 'stopped' && outcome.obstacle.kind === 'rule') return outcome;
+    trail.hops.length = told;
+    return left;
+  }
+
   #receive(space: Space, by: LinkFacts, given: Flying): Outcome {
     if (++this.#passed > MOST_HOPS) return this.#trail.stop(space, { kind: 'loop' });
     const { facts } = space;
     // Between two namespaces a packet loses its mark (skb_scrub_packet).
     const mark = given.settled ? (given.mark ?? 0) : 0;
-    const first: Flying = {
-      ...given,
-      mark,
-      iifname: by.name,
-      oifname: '',
-      toHost: isLocal(facts, given.daddr),
-    };
+    const toHost = isLocal(facts, given.daddr);
+    const come: Flying = { ...given, mark, iifname: by.name, oifname: '', toHost };
+    const first = given.settled ? come : this.#trail.entering(space, come);
     const full = given.settled ? undefined : this.#trail.full(space, first);
     if (full !== undefined) return this.#trail.stop(space, full);
     const { packet, stop } = this.#trail.pass(space, 'prerouting', first, undefined);
@@ -204,6 +216,7 @@ class Walker {
 
   #deliver(space: Space, by: LinkFacts, packet: Flying): Outcome {
     if (this.#trail.back) return this.#home(space, packet);
+    if (this.#trail.leg === 'rest') return { kind: 'answered' };
     const at: End = { address: packet.daddr, port: packet.dport || undefined };
     const { protocol } = packet;
     let listener: ReturnType<typeof listenerFor>;
@@ -219,7 +232,7 @@ class Walker {
       }
     }
     this.#trail.add({ kind: 'deliver', where: space.where, to: at, protocol, listener });
-    this.#trail.back = true;
+    this.#trail.leg = 'answer';
     const from: End = { address: packet.daddr, port: packet.dport || undefined };
     this.#trail.add({
       kind: 'answer',
@@ -274,13 +287,14 @@ class Walker {
   }
 
   #send(space: Space, packet: Flying): void {
+    const { where } = space;
+    const to: End = { address: packet.daddr, port: packet.dport || undefined };
+    if (this.#trail.leg === 'rest') {
+      this.#trail.add({ kind: 'follow', where, to });
+      return;
+    }
     this.#asked = packet;
-    this.#trail.add({
-      kind: 'send',
-      where: space.where,
-      from: { address: packet.saddr, port: undefined },
-      to: { address: packet.daddr, port: packet.dport || undefined },
-      protocol: packet.protocol,
-    });
+    const { protocol, saddr } = packet;
+    this.#trail.add({ kind: 'send', where, from: { address: saddr, port: undefined }, to, protocol });
   }
 }

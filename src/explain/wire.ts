@@ -1,6 +1,7 @@
 import { familyOf, type Ip } from '../model/address.ts';
 import type { LinkFacts } from '../model/kernel-facts.ts';
 import type { Flying } from './hook.ts';
+import { sendByMacvlan, sendToLan } from './lan.ts';
 import { isLocal, linkOf } from './route.ts';
 import { neighbourOn, segmentGap } from './segment.ts';
 import type { Outcome, Trail } from './trail.ts';
@@ -20,9 +21,9 @@ export function transmit(trail: Trail, space: Space, link: LinkFacts, next: Ip, 
   if (space.where.kind === 'host') {
     return link.kind === 'bridge'
       ? handOn(trail, link, undefined, link, next, packet)
-      : { kind: 'leaves', link, packet };
+      : sendToLan(trail, link, next, packet);
   }
-  if (link.kind === 'macvlan') return byMacvlan(trail, space, link, next, packet);
+  if (link.kind === 'macvlan') return sendByMacvlan(trail, space, link, next, packet);
   if (link.kind === 'veth') return byVeth(trail, space, link, next, packet);
   return { kind: 'leaves', link, packet };
 }
@@ -134,7 +135,7 @@ function passBetween(
   const forward = trail.pass(host, 'forward', framed, undefined, true);
   if (forward.stop !== undefined) return trail.stopByRule(host, forward.stop, framed);
   if (!host.facts.settings.bridgeFirewall[familyOf(given.saddr)]) return given;
-  let packet: Flying = { ...given, toHost: false };
+  let packet = trail.entering(host, { ...given, toHost: false });
   for (const hook of ['prerouting', 'forward', 'postrouting'] as const) {
     const iifname = hook === 'postrouting' ? '' : bridge.name;
     const oifname = hook === 'prerouting' ? '' : bridge.name;
@@ -144,34 +145,6 @@ function passBetween(
     const full = hook === 'prerouting' ? trail.full(host, packet) : undefined;
     if (full !== undefined) return trail.stop(host, full);
   }
-  // What this namespace does not track may be tracked in the next.
-  packet = { ...packet, state: given.state };
   trail.remember(host, given, packet);
   return packet;
-}
-
-function byMacvlan(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {
-  const { host } = trail.world;
-  const parent = linkOf(host.facts, link.peer);
-  if (parent === undefined) return trail.stop(space, { kind: 'link', link: link.name, what: 'missing' });
-  trail.add({ kind: 'wire', from: link.name, to: parent.name, where: space.where });
-  if (!parent.up) return trail.stop(host, { kind: 'link', link: parent.name, what: 'down' });
-  const other = macvlanWith(trail.world, parent.index, next);
-  if (other !== undefined && other.space !== space) return { kind: 'arrives', ...other, packet };
-  if (isLocal(host.facts, next)) return trail.stop(host, { kind: 'macvlan-host' });
-  return { kind: 'leaves', link: parent, packet };
-}
-
-/** The container that has an address on the network of an interface of the host. */
-export function macvlanWith(
-  { sandboxes }: World,
-  parent: number,
-  address: Ip,
-): { readonly space: Space; readonly link: LinkFacts } | undefined {
-  for (const space of sandboxes) {
-    const at = space.facts.addresses.find((each) => each.address === address);
-    const link = at && linkOf(space.facts, at.link);
-    if (link?.kind === 'macvlan' && link.peer === parent) return { space, link };
-  }
-  return undefined;
 }

@@ -16,6 +16,10 @@ export const MACVLAN_MODES: Readonly<Record<MacvlanMode, number>> = {
   passthru: 8,
 };
 
+/** Undefined for one that no network of the engine's has. */
+export const macvlanModeOf = (value: number): MacvlanMode | undefined =>
+  (Object.keys(MACVLAN_MODES) as MacvlanMode[]).find((mode) => MACVLAN_MODES[mode] === value);
+
 /** Made in the sandbox at once: its name may be one of the host's. @throws KernelError ENODEV without the parent; nothing is left then */
 export function createMacvlan(routes: RouteSocket, namespaces: NetnsSwitch, macvlan: MacvlanResource): void {
   const parent = routes.link(macvlan.parent).index;

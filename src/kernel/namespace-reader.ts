@@ -13,6 +13,7 @@ import { KernelError } from './kernel.ts';
 import { readLegacyFirewall } from './legacy-firewall.ts';
 import { IFLA, linkHeader, parseLink } from './link-message.ts';
 import { isOwnTable } from './listening-table.ts';
+import { macvlanModeOf } from './macvlan.ts';
 import { attribute, type NetlinkMessage, parseAttributes, readText, u32 } from './netlink.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import { Nftables } from './nftables.ts';
@@ -95,10 +96,13 @@ export function readNamespace(): NamespaceFacts {
 }
 
 function linkFacts(answer: NetlinkMessage): LinkFacts {
-  const { index, name, kind, mac, mtu, master, peer, isolated } = parseLink(answer);
+  const { macvlanMode, ...link } = parseLink(answer);
+  const { index, name, kind, mac, mtu, master, peer, isolated } = link;
   const flags = answer.payload.readUInt32LE(8);
   const up = (flags & IFF_UP) !== 0;
-  return { index, name, kind, up, carrier: (flags & IFF_LOWER_UP) !== 0, mac, mtu, master, peer, isolated };
+  const carrier = (flags & IFF_LOWER_UP) !== 0;
+  const macvlan = kind === 'macvlan' ? macvlanModeOf(macvlanMode) : undefined;
+  return { index, name, kind, up, carrier, mac, mtu, master, peer, isolated, ...(macvlan && { macvlan }) };
 }
 
 function routeFacts({ payload }: NetlinkMessage): RouteFacts[] {

@@ -10,7 +10,7 @@ import type {
 import type { KernelParts } from './applier.ts';
 import { MARK } from './link.ts';
 import type { Link } from './link-message.ts';
-import { MACVLAN_MODES } from './macvlan.ts';
+import { macvlanModeOf } from './macvlan.ts';
 import { listNetns } from './netns.ts';
 import { TABLES } from './nft-table.ts';
 import { RouteSocket } from './rtnetlink.ts';
@@ -161,11 +161,10 @@ function vxlanOf(link: Link, names: ReadonlyMap<number, string>): VxlanResource 
 }
 
 function macvlanOf(inner: InnerLink, names: ReadonlyMap<number, string>): MacvlanResource {
-  const mode = Object.entries(MACVLAN_MODES).find(([, value]) => value === inner.link.macvlanMode)?.[0];
   return {
     kind: 'macvlan',
     parent: (inner.link.up ? (names.get(inner.link.peer) ?? '') : '') as IfName,
-    mode: (mode ?? '') as MacvlanResource['mode'],
+    mode: (macvlanModeOf(inner.link.macvlanMode) ?? '') as MacvlanResource['mode'],
     mtu: inner.link.mtu,
     ...innerOf(inner),
   };

@@ -1,4 +1,5 @@
 import type { Family, InterfaceAddress, Ip } from './address.ts';
+import type { MacvlanMode } from './network.ts';
 import type { Protocol } from './port.ts';
 
 /** What one network namespace has, as it was read at one moment. Plain data. */
@@ -40,6 +41,8 @@ export interface LinkFacts {
   readonly peer: number;
   /** A bridge port that exchanges frames only with the bridge itself and ports that are not isolated. */
   readonly isolated: boolean;
+  /** Of a macvlan: what it hands on. */
+  readonly macvlan?: MacvlanMode | undefined;
 }
 
 export interface RouteFacts {

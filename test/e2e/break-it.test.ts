@@ -6,7 +6,7 @@ import { readSysctl, writeSysctl } from '../../src/kernel/sysctl.ts';
 import { BREAKAGES, type Breakage, SHELL } from './breakages.ts';
 import { CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
-import { HOST } from './namespaces.ts';
+import { HOST, HOST6, OUTSIDE, OUTSIDE6 } from './namespaces.ts';
 import { must, run, until } from './process.ts';
 
 /** Connectivity broken by hand: `why` names the cause, a real connection agrees, and the suggested command mends it. */
@@ -65,6 +65,15 @@ async function real({ from, to, cause }: Breakage): Promise<boolean> {
         if (answer.stdout.trim() === name) return true;
       }
       return false;
+    }
+    case 'host': {
+      const own = await shell(
+        `docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' ${name}`,
+      );
+      const pages = await Promise.all(
+        own.split(' ').map((each) => machine.host(['curl', '-sf', '-m', '2', url(each, port)])),
+      );
+      return pages.some(({ stdout }) => stdout.trim() === name);
     }
     default: {
       const gateway = "docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' lamp";
@@ -176,6 +185,9 @@ async function cleanUp(): Promise<void> {
   await quietly('for p in 90 91 92 94; do ip rule del pref $p || true; done');
   await quietly('for t in 77 78 79; do ip route flush table $t; done');
   await quietly('ip route del blackhole 198.51.100.2/32');
+  // What was lost with the uplink.
+  await quietly(`ip link set up0 up; ip route replace default via ${OUTSIDE}
+    ip -6 addr replace ${HOST6}/64 dev up0 nodad; ip -6 route replace default via ${OUTSIDE6}`);
   await quietly('ip link del up1; nsenter -t $OUTSIDE_PID -n ip addr del 203.0.113.9/32 dev lo');
   await shell('sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.up0.rp_filter=0');
 }

@@ -1,4 +1,5 @@
 import type { Cause } from '../../src/model/cause.ts';
+import { MACVLAN_BREAKAGES } from './macvlan-breakages.ts';
 import { HOST, OUTSIDE } from './namespaces.ts';
 
 /** A way to break connectivity by hand, and what `gangway why` has to say of it. */
@@ -453,4 +454,5 @@ END`,
     words: /tracks \d+ connections and may track \d+/,
     wholeMachine: 'net/netfilter/nf_conntrack_max',
   },
+  ...MACVLAN_BREAKAGES,
 ];

@@ -1,4 +1,5 @@
-import type { Chance, RandomContainer, RandomListener, RandomNetwork } from './random-topology.ts';
+import type { Chance } from './chance.ts';
+import type { RandomContainer, RandomListener, RandomNetwork } from './random-topology.ts';
 
 /** Random overlay networks over several hosts, local bridges beside them, and containers on both; the same for the same seed. */
 

@@ -1,4 +1,5 @@
-import { HOST, HOST_SECOND, HOST6 } from './namespaces.ts';
+import type { Chance } from './chance.ts';
+import { HOST, HOST_SECOND, HOST6, OUTSIDE, OUTSIDE6 } from './namespaces.ts';
 
 /** Random networks and containers, the same ones for the same seed. */
 
@@ -6,6 +7,8 @@ export interface RandomNetwork {
   readonly name: string;
   /** Body of `POST /networks/create`. */
   readonly body: Readonly<Record<string, unknown>>;
+  /** Of a macvlan network: the interface that it is on. */
+  readonly parent?: string;
 }
 
 export interface RandomListener {
@@ -29,56 +32,77 @@ export interface Topology {
   readonly containers: readonly RandomContainer[];
 }
 
-/** Mulberry32: small, and good enough to choose by. */
-export class Chance {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** 0 to 1, without 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  }
-
-  whether(probability: number): boolean {
-    return this.next() < probability;
-  }
-
-  below(n: number): number {
-    return Math.floor(this.next() * n);
-  }
-
-  pick<T>(list: readonly T[]): T {
-    const chosen = list[this.below(list.length)];
-    if (chosen === undefined) throw new RangeError('nothing to pick from');
-    return chosen;
-  }
-
-  some<T>(list: readonly T[], count: number): readonly T[] {
-    const rest = [...list];
-    const taken: T[] = [];
-    while (taken.length < count && rest.length > 0) taken.push(...rest.splice(this.below(rest.length), 1));
-    return taken;
-  }
-}
+/**
+ * Of the second macvlan network, on the same wire: the host outside has them too, and is its gateway. Reserved for tests
+ * (RFC 2544, RFC 3849).
+ */
+export const LAN_ROUTER = '198.18.70.1';
+export const LAN_ROUTER6 = '2001:db8:70::1';
+/** Addresses by which the host outside is the gateway of containers on a macvlan. It hands nothing on. */
+export const ROUTERS: readonly string[] = [OUTSIDE, OUTSIDE6, LAN_ROUTER, LAN_ROUTER6];
 
 const MODES = ['nat', 'nat', 'nat', 'routed', 'nat-unprotected'];
 const PORTS = [80, 81, 82];
 
 export function randomTopology(chance: Chance, tag: string): Topology {
-  const networks = Array.from({ length: 5 }, (_, i) => randomNetwork(chance, `n${tag}${i}`));
+  const bridges = Array.from({ length: 4 }, (_, i) => randomNetwork(chance, `n${tag}${i}`));
+  const macvlans = [randomLan(chance, `l${tag}0`, NEAR), randomLan(chance, `l${tag}1`, APART)] as const;
+  const networks = [...bridges, ...macvlans];
+  // Whatever else there is: neighbours on a macvlan, and one that is on a bridge too.
+  const given = [[macvlans[0]], [macvlans[0], chance.pick(bridges)], [macvlans[1]]];
   const containers: RandomContainer[] = [];
-  for (let i = 0; i < 9; i++) {
+  for (let i = 0; i < 10; i++) {
     const name = `c${tag}${i}`;
-    containers.push(randomContainer(chance, name, networks, containers, 8000 + 20 * i));
+    containers.push(
+      randomContainer(chance, name, {
+        networks,
+        given: given[i],
+        before: containers,
+        firstPort: 8000 + 20 * i,
+      }),
+    );
   }
   return { networks, containers };
+}
+
+/** Subnets with the gateway and the range of what containers get. */
+interface LanAddresses {
+  readonly ipv4: readonly [subnet: string, gateway: string, range: string];
+  readonly ipv6: readonly [subnet: string, gateway: string, range: string];
+}
+/** That of the uplink's network. */
+const NEAR: LanAddresses = {
+  ipv4: ['198.51.100.0/24', OUTSIDE, '198.51.100.128/28'],
+  ipv6: ['2001:db8:7::/64', OUTSIDE6, '2001:db8:7::100/120'],
+};
+const APART: LanAddresses = {
+  ipv4: ['198.18.70.0/24', LAN_ROUTER, '198.18.70.128/28'],
+  ipv6: ['2001:db8:70::/64', LAN_ROUTER6, '2001:db8:70::100/120'],
+};
+
+function randomLan(chance: Chance, name: string, { ipv4, ipv6 }: LanAddresses): RandomNetwork {
+  const dual = chance.whether(0.6);
+  const config = [ipv4, ...(dual ? [ipv6] : [])].map(([Subnet, Gateway, IPRange]) => ({
+    Subnet,
+    Gateway,
+    IPRange,
+  }));
+  return {
+    name,
+    parent: 'up0',
+    body: {
+      Name: name,
+      Driver: 'macvlan',
+      Internal: chance.whether(0.2),
+      EnableIPv4: true,
+      EnableIPv6: dual,
+      IPAM: { Config: config },
+      Options: {
+        parent: 'up0',
+        macvlan_mode: chance.pick(['bridge', 'bridge', 'bridge', 'private', 'vepa']),
+      },
+    },
+  };
 }
 
 function randomNetwork(chance: Chance, name: string): RandomNetwork {
@@ -105,26 +129,24 @@ function randomNetwork(chance: Chance, name: string): RandomNetwork {
   };
 }
 
+interface Surroundings {
+  readonly networks: readonly RandomNetwork[];
+  /** Those that it is to be on. */
+  readonly given: readonly RandomNetwork[] | undefined;
+  readonly before: readonly RandomContainer[];
+  readonly firstPort: number;
+}
+
 function randomContainer(
   chance: Chance,
   name: string,
-  networks: readonly RandomNetwork[],
-  before: readonly RandomContainer[],
-  firstPort: number,
+  { networks, given, before, firstPort }: Surroundings,
 ): RandomContainer {
   const hosts = before.filter(({ mode, state }) => mode === 'networks' && state === 'running');
-  const roll = chance.next();
-  const mode =
-    roll < 0.06
-      ? 'none'
-      : roll < 0.12
-        ? 'host'
-        : roll < 0.2 && hosts.length > 0
-          ? (`container:${chance.pick(hosts).name}` as const)
-          : 'networks';
-  const state =
-    mode === 'networks' && chance.whether(0.2) ? chance.pick(['paused', 'stopped'] as const) : 'running';
-  const chosen = chance.whether(0.2) ? [] : chance.some(networks, 1 + chance.below(3));
+  const mode = given === undefined ? randomMode(chance, hosts) : 'networks';
+  const still = mode === 'networks' && chance.whether(given === undefined ? 0.2 : 0.1);
+  const state = still ? chance.pick(['paused', 'stopped'] as const) : 'running';
+  const chosen = given ?? (chance.whether(0.2) ? [] : chance.some(networks, 1 + chance.below(3)));
   const wanted = chosen.length === 0 ? ['bridge'] : chosen.map((network) => network.name);
   const has = (family: 'EnableIPv4' | 'EnableIPv6'): boolean =>
     chosen.every(({ body }) => body[family] === true) && (family === 'EnableIPv4' || chosen.length > 0);
@@ -143,6 +165,13 @@ function randomContainer(
     listeners: mode === 'networks' || mode === 'none' ? randomListeners(chance) : [],
     published: mode === 'networks' ? randomPublished(chance, firstPort, addresses) : [],
   };
+}
+
+function randomMode(chance: Chance, hosts: readonly RandomContainer[]): RandomContainer['mode'] {
+  const roll = chance.next();
+  if (roll < 0.06) return 'none';
+  if (roll < 0.12) return 'host';
+  return roll < 0.2 && hosts.length > 0 ? `container:${chance.pick(hosts).name}` : 'networks';
 }
 
 function randomListeners(chance: Chance): readonly RandomListener[] {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
 import { formatSocketAddress } from '../../src/model/address.ts';
+import { Chance } from '../e2e/chance.ts';
 import { Cluster } from '../e2e/cluster.ts';
 import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
@@ -15,7 +16,6 @@ import {
   SERVICES,
 } from '../e2e/overlay-topology.ts';
 import { must, run, until } from '../e2e/process.ts';
-import { Chance } from '../e2e/random-topology.ts';
 import type { Listener } from '../e2e/traffic.ts';
 
 /**

@@ -112,6 +112,8 @@ export class Endpoints {
       });
       this.#table.setEndpoints(sandbox.id, after);
       this.#kernel.apply(diff(this.#planned(sandbox, after), this.#planned(sandbox, siblings)));
+      // The new way out may be one that publishes nothing (a macvlan): the ports of the old one are free then.
+      this.#releasePorts(siblings, after);
       return this.#attached(after.at(-1) ?? bare, network);
     } catch (error) {
       this.#table.setEndpoints(sandbox.id, siblings);
@@ -226,9 +228,13 @@ export class Endpoints {
     }
   }
 
-  #released(before: readonly EndpointRecord[], after: readonly EndpointRecord[]): void {
+  #releasePorts(before: readonly EndpointRecord[], after: readonly EndpointRecord[]): void {
     const kept = new Set(after.flatMap(({ published }) => published));
     this.#ports.release(before.flatMap(({ published }) => published).filter((port) => !kept.has(port)));
+  }
+
+  #released(before: readonly EndpointRecord[], after: readonly EndpointRecord[]): void {
+    this.#releasePorts(before, after);
     for (const endpoint of before) {
       if (after.some(({ id }) => id === endpoint.id)) continue;
       const network = this.#registry.get(endpoint.networkId);

@@ -31,11 +31,11 @@ beforeEach(() => {
   networks.openSandbox('web');
 });
 
-function attach(network: string, settings: EndpointSettings = {}): Endpoint {
+function attach(network: string, settings: EndpointSettings = {}, container = 'web'): Endpoint {
   return networks.attach({
-    containerId: 'web',
-    containerName: 'web',
-    hostname: 'web',
+    containerId: container,
+    containerName: container,
+    hostname: container,
     domainname: '',
     network: networks.resolve(network),
     settings,
@@ -110,6 +110,23 @@ test('leaving the network with the default route hands it over; leaving the last
   assert.equal(gateway(), 'none');
   attach('c-net');
   assert.equal(gateway(), 'c-net');
+});
+
+test('a macvlan that becomes the way out publishes nothing: the host ports are free for others', () => {
+  attach('b-net');
+  networks.create({
+    Name: 'a-lan',
+    Driver: 'macvlan',
+    Options: { parent: 'docker0' },
+    IPAM: { Config: [{ Subnet: '198.51.100.0/24' }] },
+  });
+  attach('a-lan');
+  const published = (container: string) => networks.endpoints(container).flatMap((each) => each.published);
+  assert.deepEqual(published('web'), []);
+  assert.ok(!kernel.resources.has('host-port tcp 0.0.0.0:8080'));
+  networks.openSandbox('other');
+  attach('b-net', {}, 'other');
+  assert.equal(published('other').length > 0, true, 'another container takes the same ports');
 });
 
 test('a restart finds it as it was left, and has nothing to do', () => {

@@ -141,7 +141,7 @@ function marked(
 }
 
 /** Not the empty name, which an interface has that is not there: that one is other than `lo`. */
-const ABSENT = '\0';
+export const ABSENT = '\0';
 
 function matches(table: ForeignTable, match: Extract<Statement, { kind: 'match' }>, packet: Lookup): Truth {
   const key = match.fields.map((field) => read(field, packet));

@@ -35,7 +35,8 @@ export function fixOf(situation: Situation, verdict: Verdict): string | null {
     case 'no-address':
       return from && to ? join(situation, from, to) : null;
     case 'internal-network':
-      return internal(situation, from, to);
+    case 'macvlan-host':
+      return secondNetwork(situation, from, to);
     case 'icc-off':
       return from && to ? leaveFor(situation, from, to) : null;
     case 'unpublished':
@@ -148,7 +149,8 @@ function nameUnknown(
   return near === undefined ? null : `gangway why ${asker} ${near}${port}`;
 }
 
-function internal(
+/** Beside the one that does not lead there. */
+function secondNetwork(
   situation: Situation,
   from: ContainerFacts | undefined,
   to: ContainerFacts | undefined,

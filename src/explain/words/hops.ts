@@ -140,6 +140,8 @@ export function hopWords(hop: Hop): WayStep {
         from: end(hop.from),
         to: end(hop.to),
       });
+    case 'follow':
+      return step('follow', `what ${whose(hop.where)} sends next, to ${end(hop.to)}`, { to: end(hop.to) });
     case 'stop':
       return step('stop', obstacleWords(hop.obstacle));
   }
@@ -198,6 +200,8 @@ export function obstacleWords(obstacle: Obstacle): string {
       return `it leaves this host by ${obstacle.device}, and ${obstacle.to} is on this host alone`;
     case 'macvlan-host':
       return 'the kernel hands nothing on between a macvlan and the host it is on';
+    case 'macvlan-apart':
+      return `in macvlan mode ${obstacle.mode} the kernel hands nothing on between containers on ${obstacle.parent}`;
     case 'loop':
       return 'it goes round in circles';
   }

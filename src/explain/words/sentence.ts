@@ -1,11 +1,11 @@
 import { formatSocketAddress } from '../../model/address.ts';
 import type { AddressedNetwork } from '../../model/network.ts';
 import { networksOf, overlayOf } from '../diagnosis.ts';
-import type { Hop } from '../hop.ts';
+import type { Hop, Obstacle } from '../hop.ts';
 import { misleadingIn, obstacleOf } from '../misleading.ts';
 import { portTaker } from '../port-taker.ts';
 import { type ContainerFacts, networkOf, type Situation } from '../situation.ts';
-import type { Asker, Target } from '../target.ts';
+import type { Asker, Attempt, Target } from '../target.ts';
 import type { Verdict } from '../verdict.ts';
 import { end, gapWords, listenerWords, misledWords, obstacleWords, ruleWords, whose } from './hops.ts';
 
@@ -120,7 +120,7 @@ function no(situation: Situation, verdict: Verdict): string {
     case 'internal-network':
       return internal(situation, verdict);
     case 'icc-off':
-      return `${common(situation, plan.from, plan.to)?.name ?? 'their network'} keeps its containers apart (icc is off)`;
+      return `${common(situation, plan.from, plan.to)?.name ?? 'their network'} keeps its containers apart (${obstacle?.kind === 'macvlan-apart' ? `macvlan_mode=${obstacle.mode}` : 'icc is off'})`;
     case 'unpublished':
       return port === ''
         ? `${to} is reached by published ports alone from ${from}`
@@ -149,8 +149,10 @@ function no(situation: Situation, verdict: Verdict): string {
       if (obstacle?.kind === 'untracked')
         return `a rule that is not Gangway's leaves it untracked in ${whose(obstacle.where)}, and what is untracked is not translated: ${ruleWords(obstacle.rule)}`;
       return obstacle?.kind === 'rule'
-        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${obstacle.back ? 'the answer' : 'it'} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
+        ? `a rule that is not Gangway's ${obstacle.verdict === 'drop' ? 'drops' : 'rejects'} ${what(obstacle, attempt)} in ${whose(obstacle.where)}: ${ruleWords(obstacle.rule)}`
         : plainly;
+    case 'no-connection':
+      return `the answer takes a way on which ${obstacle === undefined ? 'the host' : whose(obstacle.where)} does not see it, and what follows belongs to no connection there: ${plainly}`;
     case 'own-rules-missing':
       return "rules of Gangway's own are missing in the kernel; it puts them back by itself within a second";
     case 'source-forged':
@@ -165,6 +167,13 @@ function no(situation: Situation, verdict: Verdict): string {
     default:
       return plainly;
   }
+}
+
+/** @param attempt absent where it is the name that is asked for */
+function what({ back, later }: Obstacle, attempt: Attempt | undefined): string {
+  if (attempt === undefined)
+    return back ? 'the answer of its name service' : 'the question to its name service';
+  return back ? 'the answer' : later ? 'what follows the answer' : 'it';
 }
 
 function portTaken(situation: Situation, culprit: ContainerFacts | undefined): string {
