@@ -62,17 +62,9 @@ export class Blocks {
     for (;;) {
       const owners = await this.#owners(spec.id);
       const blocks = open.map((wish) =>
-        'more' in wish ? anyFree(spec, wish.more, owners) : blockOf(spec, wish.of),
+        'more' in wish ? anyFree(spec, wish.more, owners) : this.#blockOf(spec, wish.of, owners),
       );
       const free = blocks.filter((block) => !owners.has(formatPrefix(block)));
-      for (const [i, block] of blocks.entries()) {
-        const owner = owners.get(formatPrefix(block));
-        const wish = open[i];
-        if (owner === undefined || owner === this.#nodeId || wish === undefined || 'more' in wish) continue;
-        throw forbidden(
-          `failed to set up container networking: Address already in use: ${wish.of} is of the block ${formatPrefix(block)}, which another host has`,
-        );
-      }
       if (!(await this.#take(spec.id, free))) continue;
       // What the store has as this host's was claimed before its disk knew.
       for (const block of blocks) this.#remember(spec.id, block);
@@ -107,6 +99,16 @@ export class Blocks {
   forget(networkId: string): void {
     for (const block of this.own(networkId)) this.#records.delete(`${networkId} ${formatPrefix(block)}`);
     this.#own.delete(networkId);
+  }
+
+  /** Nobody's, or this host's. @throws EngineError FORBIDDEN when it is another's */
+  #blockOf(spec: OverlaySpec, address: Ip, owners: ReadonlyMap<string, string>): Prefix {
+    const block = prefixOf({ address, length: blockLength(spec, familyOf(address)) });
+    const owner = owners.get(formatPrefix(block));
+    if (owner === undefined || owner === this.#nodeId) return block;
+    throw forbidden(
+      `failed to set up container networking: Address already in use: ${address} is of the block ${formatPrefix(block)}, which another host has`,
+    );
   }
 
   /** Who has each block of the network. */
@@ -156,9 +158,6 @@ function anyFree(spec: OverlaySpec, family: Family, owners: ReadonlyMap<string, 
     `failed to set up container networking: no available ${name} addresses on this network's address pools: ${spec.name} (${spec.id}): all blocks belong to hosts`,
   );
 }
-
-const blockOf = (spec: OverlaySpec, address: Ip): Prefix =>
-  prefixOf({ address, length: blockLength(spec, familyOf(address)) });
 
 function rangeOf(spec: OverlaySpec, family: Family): Prefix {
   const subnet = spec[family];

@@ -2,31 +2,13 @@ import type { Ip } from '../model/address.ts';
 import type { LinkFacts } from '../model/kernel-facts.ts';
 import type { Flying } from './hook.ts';
 import { isLocal, linkOf } from './route.ts';
-import type { Outcome, Trail } from './trail.ts';
+import type { Outcome, Sent, Trail } from './trail.ts';
 import type { Space, World } from './world.ts';
 
 /** The network of an interface of the host, on which containers are by a macvlan (drivers/net/macvlan.c). */
 
-interface Arrival {
-  readonly kind: 'arrives';
-  readonly space: Space;
-  readonly link: LinkFacts;
-  readonly packet: Flying;
-}
-interface Departure {
-  readonly kind: 'leaves';
-  readonly link: LinkFacts;
-  readonly packet: Flying;
-}
-
 /** A container sends by its macvlan, to the neighbour that has the address `next`. */
-export function sendByMacvlan(
-  trail: Trail,
-  space: Space,
-  link: LinkFacts,
-  next: Ip,
-  packet: Flying,
-): Arrival | Departure | Outcome {
+export function sendByMacvlan(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {
   const { host } = trail.world;
   const parent = linkOf(host.facts, link.peer);
   if (parent === undefined) return trail.stop(space, { kind: 'link', link: link.name, what: 'missing' });
@@ -50,7 +32,7 @@ export function sendByMacvlan(
 }
 
 /** The host sends by an interface of its own. */
-export function sendToLan(trail: Trail, link: LinkFacts, next: Ip, packet: Flying): Departure | Outcome {
+export function sendToLan(trail: Trail, link: LinkFacts, next: Ip, packet: Flying): Sent {
   const { host } = trail.world;
   return macvlanWith(trail.world, link.index, next) === undefined
     ? { kind: 'leaves', link, packet }
@@ -58,11 +40,7 @@ export function sendToLan(trail: Trail, link: LinkFacts, next: Ip, packet: Flyin
 }
 
 /** What comes in by an interface of the host for a container that is on its network; undefined: it is for none. */
-export function arriveFromLan(
-  trail: Trail,
-  parent: LinkFacts,
-  packet: Flying,
-): Arrival | Outcome | undefined {
+export function arriveFromLan(trail: Trail, parent: LinkFacts, packet: Flying): Sent | undefined {
   const found = macvlanWith(trail.world, parent.index, packet.daddr);
   if (found === undefined) return undefined;
   const dead = deadParent(trail, parent);
@@ -71,7 +49,7 @@ export function arriveFromLan(
   return arrive(trail, found, packet);
 }
 
-function arrive(trail: Trail, { space, link }: Member, packet: Flying): Arrival | Outcome {
+function arrive(trail: Trail, { space, link }: Member, packet: Flying): Sent {
   if (!link.up) return trail.stop(space, { kind: 'link', link: link.name, what: 'down' });
   return { kind: 'arrives', space, link, packet };
 }

@@ -1,5 +1,5 @@
 import { familyOf, type Ip } from '../model/address.ts';
-import type { RouteFacts } from '../model/kernel-facts.ts';
+import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import { type Flying, type HookOptions, type Passage, passAll } from './hook.ts';
 import type { Hop, MtuGap, Obstacle, Reason, RuleRef } from './hop.ts';
 import type { Flow } from './policy.ts';
@@ -13,6 +13,13 @@ export type Outcome =
   /** It left this host, and beyond it nothing is known. */
   | { readonly kind: 'left'; readonly device: string; readonly to: Ip }
   | { readonly kind: 'stopped'; readonly obstacle: Obstacle };
+
+/** Where a packet is after a device has sent it: in another namespace, on the network of an interface, or stopped. */
+export type Sent =
+  | { readonly kind: 'arrives'; readonly space: Space; readonly link: LinkFacts; readonly packet: Flying }
+  | { readonly kind: 'leaves'; readonly link: LinkFacts; readonly packet: Flying }
+  | { readonly kind: 'tunnelled'; readonly link: LinkFacts; readonly packet: Flying }
+  | Outcome;
 
 /** How it ends where nothing was translated. */
 const MISSED: readonly Reason['kind'][] = ['held', 'nothing-listens', 'other-source'];
@@ -41,8 +48,8 @@ export class Trail {
   /** As connection tracking of the namespace takes it that it comes into, or begins in. */
   entering(space: Space, packet: Flying): Flying {
     const { ask, answer } = this.#seen;
-    const known = this.leg === 'answer' ? ask.has(space) : ask.has(space) && answer.has(space);
     if (this.leg === 'ask') return { ...packet, state: 'new', dnat: false };
+    const known = ask.has(space) && (this.leg === 'answer' || answer.has(space));
     const state = known ? 'established' : packet.protocol === 'udp' ? 'new' : 'invalid';
     const dnat = known && this.#rewrites.some((rewrite) => rewrite.space === space && isRedirected(rewrite));
     return { ...packet, state, dnat };

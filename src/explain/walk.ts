@@ -1,4 +1,4 @@
-import { familyOf } from '../model/address.ts';
+import { familyOf, type Ip } from '../model/address.ts';
 import type { LinkFacts, RouteFacts } from '../model/kernel-facts.ts';
 import type { Protocol } from '../model/port.ts';
 import type { Flying } from './hook.ts';
@@ -8,10 +8,10 @@ import { listenerFor } from './listener.ts';
 import { reasonAtDoor } from './reverse-path.ts';
 import { isLocal, linkNamed, linkOf, type Routing } from './route.ts';
 import { answersFrom, begin, flowOf, leads, type Sending } from './sending.ts';
-import { type Outcome, Trail } from './trail.ts';
+import { type Outcome, type Sent, Trail } from './trail.ts';
 import type { Question, Way } from './way.ts';
-import { arriveByTunnel, type Sent, transmit } from './wire.ts';
-import type { Space, World } from './world.ts';
+import { arriveByTunnel, transmit } from './wire.ts';
+import type { Space, Where, World } from './world.ts';
 
 /** Longer ways are a loop. */
 const MOST_HOPS = 24;
@@ -154,19 +154,7 @@ class Walker {
     const left: Outcome = { kind: 'left', device: link.name, to: packet.daddr };
     if (this.#question.from.kind !== 'inside') return left;
     const told = trail.hops.length;
-    trail.leg = 'answer';
-    const { saddr, daddr, sport, dport } = packet;
-    const from: End = { address: daddr, port: dport || undefined };
-    const where = { kind: 'outside' } as const;
-    trail.add({ kind: 'answer', where, from, to: { address: saddr, port: undefined } });
-    const answer: Flying = {
-      ...packet,
-      saddr: daddr,
-      daddr: saddr,
-      sport: dport,
-      dport: sport,
-      settled: false,
-    };
+    const answer = this.#turn({ kind: 'outside' }, packet, packet.daddr);
     const near = arriveFromLan(trail, link, answer);
     let outcome = near === undefined ? this.#receive(trail.world.host, link, answer) : this.#go(near);
     if (outcome.kind === 'answered' && packet.protocol === 'tcp') {
@@ -232,26 +220,17 @@ class Walker {
       }
     }
     this.#trail.add({ kind: 'deliver', where: space.where, to: at, protocol, listener });
+    return this.#leave(space, this.#turn(space.where, packet, answersFrom(space, packet, listener)));
+  }
+
+  /** The answer to a packet, before it is sent. */
+  #turn(where: Where, packet: Flying, saddr: Ip): Flying {
+    const { daddr, sport, dport } = packet;
     this.#trail.leg = 'answer';
-    const from: End = { address: packet.daddr, port: packet.dport || undefined };
-    this.#trail.add({
-      kind: 'answer',
-      where: space.where,
-      from,
-      to: { address: packet.saddr, port: undefined },
-    });
-    return this.#leave(space, {
-      ...packet,
-      iifname: '',
-      oifname: '',
-      saddr: answersFrom(space, packet, listener),
-      daddr: packet.saddr,
-      sport: packet.dport,
-      dport: packet.sport,
-      state: 'established',
-      settled: false,
-      mark: 0,
-    });
+    const from: End = { address: daddr, port: dport || undefined };
+    this.#trail.add({ kind: 'answer', where, from, to: { address: packet.saddr, port: undefined } });
+    const ends = { saddr, daddr: packet.saddr, sport: dport, dport: sport };
+    return { ...packet, ...ends, iifname: '', oifname: '', settled: false, mark: 0 };
   }
 
   /** The answer has come to a program: to the one that asked, from where it asked? */

@@ -4,16 +4,9 @@ import type { Flying } from './hook.ts';
 import { sendByMacvlan, sendToLan } from './lan.ts';
 import { isLocal, linkOf } from './route.ts';
 import { neighbourOn, segmentGap } from './segment.ts';
-import type { Outcome, Trail } from './trail.ts';
+import type { Outcome, Sent, Trail } from './trail.ts';
 import { passUnderlay } from './underlay.ts';
 import type { Space, Where, World } from './world.ts';
-
-/** Where a packet is after a device has sent it: in another namespace, on the network of an interface, or stopped. */
-export type Sent =
-  | { readonly kind: 'arrives'; readonly space: Space; readonly link: LinkFacts; readonly packet: Flying }
-  | { readonly kind: 'leaves'; readonly link: LinkFacts; readonly packet: Flying }
-  | { readonly kind: 'tunnelled'; readonly link: LinkFacts; readonly packet: Flying }
-  | Outcome;
 
 /** Out by a device, to the neighbour that has the address `next`. */
 export function transmit(trail: Trail, space: Space, link: LinkFacts, next: Ip, packet: Flying): Sent {

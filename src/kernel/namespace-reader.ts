@@ -96,8 +96,7 @@ export function readNamespace(): NamespaceFacts {
 }
 
 function linkFacts(answer: NetlinkMessage): LinkFacts {
-  const { macvlanMode, ...link } = parseLink(answer);
-  const { index, name, kind, mac, mtu, master, peer, isolated } = link;
+  const { index, name, kind, mac, mtu, master, peer, isolated, macvlanMode } = parseLink(answer);
   const flags = answer.payload.readUInt32LE(8);
   const up = (flags & IFF_UP) !== 0;
   const carrier = (flags & IFF_LOWER_UP) !== 0;

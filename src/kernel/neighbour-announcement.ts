@@ -1,7 +1,7 @@
 import { familyOf, type Ip, ipBytes, type Mac } from '../model/address.ts';
 import { checksum } from './checksum.ts';
 import * as libc from './libc.ts';
-import { mac as macBytes } from './netlink.ts';
+import { mac as macBytes, u16be } from './netlink.ts';
 import type { RouteSocket } from './rtnetlink.ts';
 
 /** linux/if_ether.h. */
@@ -36,8 +36,8 @@ function linkAddress(index: number): Buffer {
 /** An Ethernet frame: gratuitous ARP (RFC 5227 §3, an answer), or an unsolicited advertisement (RFC 4861 §7.2.6). */
 export function announcement(address: Ip, mac: Buffer): Buffer {
   return familyOf(address) === 'ipv4'
-    ? Buffer.concat([EVERYBODY, mac, u16(ETH_P.arp), arp(ipBytes(address), mac)])
-    : Buffer.concat([ALL_NODES_MAC, mac, u16(ETH_P.ipv6), advertisement(ipBytes(address), mac)]);
+    ? Buffer.concat([EVERYBODY, mac, u16be(ETH_P.arp), arp(ipBytes(address), mac)])
+    : Buffer.concat([ALL_NODES_MAC, mac, u16be(ETH_P.ipv6), advertisement(ipBytes(address), mac)]);
 }
 
 /** RFC 826: Ethernet, IPv4, an answer from the address to itself. */
@@ -55,10 +55,4 @@ function advertisement(address: Buffer, mac: Buffer): Buffer {
     ...[address, ALL_NODES],
   ]);
   return Buffer.concat([header, message]);
-}
-
-function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
 }
