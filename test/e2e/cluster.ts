@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CACHE } from './engine-under-test.ts';
+import { CACHE, MACHINES } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { background, must, run, until } from './process.ts';
 
@@ -41,7 +41,7 @@ export class Cluster implements AsyncDisposable {
     this.#members = members;
   }
 
-  static async start(count: number, directory: string, options: ClusterOptions = {}): Promise<Cluster> {
+  static async start(count: number, options: ClusterOptions = {}): Promise<Cluster> {
     const addresses = UNDERLAYS[options.underlay ?? 'ipv4'];
     const members = Array.from(
       { length: options.members ?? 1 },
@@ -57,6 +57,7 @@ export class Cluster implements AsyncDisposable {
       ],
       'READY',
     );
+    const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
     const cluster = new Cluster(underlay, directory, members, addresses);
     try {
       await cluster.startStore();
@@ -78,8 +79,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** A network of all hosts, made on the first: when it resolves, every host knows of it. */
-  async createOverlay(name: string): Promise<void> {
-    await this.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', name);
+  async createOverlay(name: string, ...options: string[]): Promise<void> {
+    await this.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', ...options, name);
     for (const host of this.hosts)
       await until(`the network ${name}`, async () =>
         (await host.docker('network', 'inspect', name)).status === 0 ? true : undefined,
@@ -94,7 +95,7 @@ export class Cluster implements AsyncDisposable {
       this.#etcd[i] = await background(
         this.#inUnderlay([
           ...['sh', '-c', 'echo STARTING; exec "$@" 2>/dev/null', 'sh', join(CACHE, 'etcd')],
-          ...['--name', `m${i}`, '--data-dir', join(this.#directory, 'etcd', String(i))],
+          ...['--name', `m${i}`, '--data-dir', join(this.#directory, String(i))],
           ...['--listen-client-urls', url, '--advertise-client-urls', url],
           ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
           ...[
@@ -148,7 +149,7 @@ export class Cluster implements AsyncDisposable {
     for (const host of this.hosts) await host.close().catch((error: unknown) => errors.push(error));
     await this.stopStore();
     this.#underlay.kill('SIGKILL');
-    rmSync(join(this.#directory, 'etcd'), { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
     if (errors.length > 0) throw new AggregateError(errors, errors.map(String).join('; '));
   }
 

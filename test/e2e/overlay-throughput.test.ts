@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { MACHINES } from './engine-under-test.ts';
 import { makeTunnel, removeTunnel, type Station } from './hand-made-tunnel.ts';
 import { background, must, until } from './process.ts';
 
@@ -12,16 +9,12 @@ const TIME = ['-t', '1'] as const;
 const ROUNDS = 7;
 const MOST_ROUNDS = 4 * ROUNDS;
 const ENOUGH = 0.9;
-const directory = mkdtempSync(join(MACHINES, 'gangway-throughput-'));
 let cluster: Cluster;
 
 before(async () => {
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 /** Before other programs of the machine: what is compared is the two ways. */
 const inside = (pid: number, ...command: string[]): string[] => [

@@ -1,3 +1,4 @@
+import type { WayStep } from '../../src/explain/words/hops.ts';
 import { CHECKOUT } from './engine-under-test.ts';
 import { must, run } from './process.ts';
 
@@ -6,7 +7,7 @@ import { must, run } from './process.ts';
 /** Milliseconds until a real connection counts as none; everything asked is on this machine, which may be busy. */
 export const PATIENCE = 1500;
 /** Processes that ask at the same time. */
-const AT_ONCE = 6;
+export const AT_ONCE = 6;
 
 export interface Question {
   readonly asker: string;
@@ -16,7 +17,7 @@ export interface Question {
   readonly port: number;
 }
 
-export function questionText({ address, port, protocol }: Question): string {
+export function questionText({ address, port, protocol }: Omit<Question, 'asker'>): string {
   const host = address.includes(':') ? `[${address}]` : address;
   return protocol === 'icmp' ? address : `${host}:${port}/${protocol}`;
 }
@@ -27,18 +28,17 @@ export const inNamespace = (pid: number, command: readonly string[]): string[] =
   ...command,
 ];
 
-/** `ping`, `NAME CLIENT SERVER_PORT` of who answered, `-` where nobody did. @param pidOf process in an asker's namespace */
-export async function askReal(
-  questions: readonly Question[],
-  pidOf: (asker: string) => number,
+/** `ping`, `NAME CLIENT SERVER_PORT` of who answered, `-` where nobody did. @param pidOf process in the asker's namespace */
+export async function askReal<Q extends Question>(
+  questions: readonly Q[],
+  pidOf: (question: Q) => number,
   patience = PATIENCE,
-): Promise<Map<Question, string>> {
-  const found = new Map<Question, string>();
-  const groups = [...Map.groupBy(questions, ({ asker }) => asker)];
+): Promise<Map<Q, string>> {
+  const found = new Map<Q, string>();
+  const groups = [...Map.groupBy(questions, pidOf)];
   const worker = async (): Promise<void> => {
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-      const [asker, list] = group;
-      const pid = pidOf(asker);
+      const [pid, list] = group;
       const pings = list.filter(({ protocol }) => protocol === 'icmp');
       const connections = list.filter(({ protocol }) => protocol !== 'icmp');
       const [, answers] = await Promise.all([
@@ -68,4 +68,22 @@ async function ping(pid: number, address: string): Promise<string> {
   const family = address.includes(':') ? '-6' : '-4';
   const command = ['busybox', 'ping', family, '-c', '1', '-W', '1', address];
   return (await run(inNamespace(pid, command))).status === 0 ? 'ping' : '-';
+}
+
+/** Reached or not, and when reached: by whom it is answered, and as whom the asker is seen there. */
+export function agrees(
+  verdict: { readonly reachable: boolean; readonly steps: readonly WayStep[] } | undefined,
+  real: string | undefined,
+): boolean {
+  if (verdict === undefined || real === undefined) return false;
+  if (real === '-') return !verdict.reachable;
+  if (!verdict.reachable) return false;
+  if (real === 'ping') return true;
+  const [server = '', client] = real.split(' ');
+  const last = (kind: WayStep['kind']): WayStep | undefined =>
+    verdict.steps.findLast((step) => step.kind === kind);
+  const where = /^in (?:the )?([^:]+):/.exec(last('listener')?.detail ?? '')?.[1];
+  // Beyond this host the model says nothing of who answers.
+  if (where === undefined) return server === 'outside';
+  return where === server && last('answer')?.to === client;
 }

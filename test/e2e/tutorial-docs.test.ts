@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from './cluster.ts';
-import { CHECKOUT, MACHINES } from './engine-under-test.ts';
+import { CHECKOUT } from './engine-under-test.ts';
 import { Machine } from './machine.ts';
 import { type Result, run, sleep } from './process.ts';
 import { type Exchange, exchanges, Likeness, withOutputs } from './tutorial.ts';
@@ -17,13 +16,12 @@ const CHINESE = `${CHECKOUT}docs/tutorial.zh.md`;
 const PATIENCE_MS = 15_000;
 
 const page = readFileSync(ENGLISH, 'utf8');
-const directory = mkdtempSync(join(MACHINES, 'gangway-tutorial-'));
 let machine: Machine;
 let cluster: Cluster;
 
 before(async () => {
   machine = await Machine.start({ prepare: withoutBridgeFirewall });
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
   for (const each of cluster.hosts) {
     await each.stopDaemon();
     await withoutBridgeFirewall(each);
@@ -39,7 +37,6 @@ before(async () => {
 after(async () => {
   await cluster?.close();
   await machine?.close();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 /** As it is where br_netfilter is not loaded: with it there are more hops to tell. */

@@ -8,7 +8,7 @@ import { must } from './process.ts';
 import { installFirewall, takeAwayFirewall } from './random-firewall.ts';
 import { randomQuestions } from './random-question.ts';
 import { LAN_ROUTER, LAN_ROUTER6, randomTopology } from './random-topology.ts';
-import { askReal, PATIENCE, type Question, questionText } from './real-connection.ts';
+import { agrees, askReal, PATIENCE, type Question, questionText } from './real-connection.ts';
 import { api, buildTopology, describeTopology, type RunningTopology, takeDown } from './running-topology.ts';
 
 /**
@@ -94,17 +94,17 @@ async function compare(
 ): Promise<string[]> {
   const answers = new Map<Question, Answer>();
   for (const question of questions) answers.set(question, await askModel(machine, question));
-  const pidOf = (asker: string): number => {
+  const pidOf = ({ asker }: Question): number => {
     if (asker === 'host') return machine.namespaces.machine;
     if (asker === 'outside') return machine.namespaces.outside;
     return running.containers.get(asker)?.pid ?? 0;
   };
   const real = await askReal(questions, pidOf);
-  const differing = questions.filter((question) => !agree(answers.get(question), real.get(question)));
+  const differing = questions.filter((question) => !agrees(answers.get(question), real.get(question)));
   // A busy machine may have been late: what differs is asked again, alone.
   const again = await askReal(differing, pidOf, PATIENCE * 2);
   return differing
-    .filter((question) => !agree(answers.get(question), again.get(question)))
+    .filter((question) => !agrees(answers.get(question), again.get(question)))
     .map((question) => {
       const answer = answers.get(question);
       const way = answer?.steps.map(({ kind, detail }) => `      ${kind}: ${detail}`).join('\n');
@@ -115,21 +115,4 @@ async function compare(
 async function askModel(machine: Machine, question: Question): Promise<Answer> {
   const query = new URLSearchParams({ from: question.asker, to: questionText(question), probe: '0' });
   return api<Answer>(machine, 'GET', `/gangway/why?${query}`);
-}
-
-/** Reached or not, and when reached: by whom it is answered, and as whom the asker is seen there. */
-function agree(answer: Answer | undefined, real: string | undefined): boolean {
-  if (answer === undefined || real === undefined) return false;
-  if (real === '-') return !answer.reachable;
-  if (!answer.reachable) return false;
-  if (real === 'ping') return true;
-  const [server = '', client] = real.split(' ');
-  const last = <T>(kind: string, of: (step: Answer['steps'][number]) => T): T | undefined => {
-    const step = answer.steps.findLast((each) => each.kind === kind);
-    return step && of(step);
-  };
-  const where = last('listener', ({ detail }) => /^in (?:the )?([^:]+):/.exec(detail)?.[1]);
-  // Beyond this host the model says nothing of who answers; the source it leaves with is the last one.
-  if (where === undefined) return server === 'outside';
-  return where === server && last('answer', ({ to }) => to) === client;
 }

@@ -1,31 +1,25 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DoctorReport, Finding } from '../../src/model/finding.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { CHECKOUT } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { NAME_SERVER } from '../e2e/namespaces.ts';
 import { must, until } from '../e2e/process.ts';
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-doctor-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 let three: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(3, directory);
+  cluster = await Cluster.start(3);
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
   const servers = JSON.stringify([{ address: NAME_SERVER, kind: 'good' }]);
   const serve = [process.execPath, `${CHECKOUT}test/e2e/upstreams.ts`, servers];
   for (const machine of cluster.hosts) await machine.spawnHelper(machine.inOutside(serve), 'SERVING');
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 async function examine(machine: Machine): Promise<readonly Finding[]> {
   const told = await machine.gangway('doctor', '--json');

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from '../e2e/cluster.ts';
 import { Conversation, type Counts } from '../e2e/conversation.ts';
-import { MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { must, sleep, until } from '../e2e/process.ts';
 
 /** A host's lease, and what its end takes to be seen. */
 const LEASE_SECONDS = 15;
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-failures-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
@@ -19,7 +15,7 @@ let three: Machine;
 let talk: Conversation;
 
 before(async () => {
-  cluster = await Cluster.start(3, directory, { members: 3 });
+  cluster = await Cluster.start(3, { members: 3 });
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
   await cluster.createOverlay('lamp');
   await start(one, 'web1');
@@ -30,10 +26,7 @@ before(async () => {
   await finds(one, 'web1', 'web3');
   talk = await Conversation.start({ machine: one, container: 'web1' }, to, 'web2');
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 const start = (machine: Machine, name: string): Promise<string> =>
   machine.dockerOk(

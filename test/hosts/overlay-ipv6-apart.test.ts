@@ -1,44 +1,28 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
 import type { Topology } from '../../src/model/topology.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { MACHINES } from '../e2e/engine-under-test.ts';
-import {
-  address,
-  ask,
-  createWithIpv6,
-  inside,
-  reaches,
-  shown,
-  start,
-  transfer,
-} from '../e2e/ipv6-overlay.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { HOST, OUTSIDE, OUTSIDE6 } from '../e2e/namespaces.ts';
+import { ask, inside, ipv6Address, reaches, shown, start, transfer } from '../e2e/overlay-containers.ts';
 import { must, until } from '../e2e/process.ts';
 
 /** Two hosts and networks with IPv6: who is kept from whom, networks of other kinds, and what changes while traffic goes on. */
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
   [one, two] = cluster.hosts as [Machine, Machine];
-  await createWithIpv6(cluster, 'lamp', '--subnet', 'fd00:77::/64', '--subnet', '10.77.0.0/24');
-  await createWithIpv6(cluster, 'shop');
+  await cluster.createOverlay('lamp', '--ipv6', '--subnet', 'fd00:77::/64', '--subnet', '10.77.0.0/24');
+  await cluster.createOverlay('shop', '--ipv6');
   await start(one, 'web1', '--network', 'lamp');
   await start(two, 'web2', '--network', 'lamp');
   await reaches(one, 'web1', 'fd00:77::40', /^web2 /);
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 const why = async (machine: Machine, from: string, to: string): Promise<Answer> =>
   JSON.parse(
@@ -80,7 +64,7 @@ test('another overlay network, and the bridges, are apart, and gangway why says 
 
 test('what another has, a container cannot send with: on the own host it is dropped', async () => {
   await start(one, 'thief', '--network', 'lamp');
-  const own = await address(one, 'thief');
+  const own = await ipv6Address(one, 'thief');
   const change = async (from: string, to: string): Promise<void> => {
     const ip = [...(await inside(one, 'thief')), 'ip', '-6', 'addr'];
     await must([...ip, 'del', `${from}/64`, 'dev', 'eth0']);
@@ -133,10 +117,10 @@ test('an address comes back with another MAC: who talked to it a moment ago reac
 });
 
 test('--internal: the hosts reach each other, and nothing leads out', async () => {
-  await createWithIpv6(cluster, 'vault', '--internal', '--subnet', 'fd00:79::/64');
+  await cluster.createOverlay('vault', '--ipv6', '--internal', '--subnet', 'fd00:79::/64');
   await start(two, 'safe2', '--network', 'vault');
   await start(one, 'safe1', '--network', 'vault');
-  await reaches(two, 'safe2', await address(one, 'safe1', 'vault'), /^safe1 fd00:79::/);
+  await reaches(two, 'safe2', await ipv6Address(one, 'safe1', 'vault'), /^safe1 fd00:79::/);
   assert.equal(await ask(one, 'safe1', OUTSIDE6, 7000), '-');
   assert.equal(await must([...(await inside(one, 'safe1')), 'ip', '-6', 'route', 'show', 'default']), '');
   for (const [machine, name] of [
@@ -147,10 +131,13 @@ test('--internal: the hosts reach each other, and nothing leads out', async () =
 });
 
 test('a network of IPv6 alone', async () => {
-  await createWithIpv6(cluster, 'six', '--ipv4=false', '--subnet', 'fd00:66::/64');
+  await cluster.createOverlay('six', '--ipv6', '--ipv4=false', '--subnet', 'fd00:66::/64');
   await start(one, 'six1', '--network', 'six');
   await start(two, 'six2', '--network', 'six');
-  assert.deepEqual([await one.address('six1', 'six'), await address(one, 'six1', 'six')], ['', 'fd00:66::2']);
+  assert.deepEqual(
+    [await one.address('six1', 'six'), await ipv6Address(one, 'six1', 'six')],
+    ['', 'fd00:66::2'],
+  );
   await reaches(two, 'six2', 'fd00:66::2', /^six1 fd00:66::40 /);
   await reaches(two, 'six2', 'six1', /^six1 fd00:66::40 /);
   // The way out is the host's, as for every overlay network.

@@ -1,43 +1,27 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from '../e2e/cluster.ts';
-import { MACHINES } from '../e2e/engine-under-test.ts';
-import {
-  address,
-  ask,
-  createWithIpv6,
-  inside,
-  reaches,
-  shown,
-  start,
-  transfer,
-} from '../e2e/ipv6-overlay.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { HOST, HOST6, OUTSIDE, OUTSIDE6 } from '../e2e/namespaces.ts';
+import { ask, inside, ipv6Address, reaches, shown, start, transfer } from '../e2e/overlay-containers.ts';
 import { must, until } from '../e2e/process.ts';
 
 /** Overlay networks with IPv6, on three hosts. The third has made docker_gwbridge with IPv6 before its first container. */
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 let three: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(3, directory);
+  cluster = await Cluster.start(3);
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 const blocks = async (): Promise<string> =>
   (await cluster.store('get', '--prefix', '/gangway/v1/blocks/', '--keys-only')).stdout;
 test('docker network create -d overlay --ipv6 --subnet …: every host shows both subnets and gateways', async () => {
-  await createWithIpv6(cluster, 'lamp', '--subnet', 'fd00:77::/64', '--subnet', '10.77.0.0/24');
+  await cluster.createOverlay('lamp', '--ipv6', '--subnet', 'fd00:77::/64', '--subnet', '10.77.0.0/24');
   for (const machine of cluster.hosts) {
     const told = await machine.dockerOk(
       ...['network', 'inspect', 'lamp', '-f'],
@@ -48,7 +32,7 @@ test('docker network create -d overlay --ipv6 --subnet …: every host shows bot
 });
 
 test('without a subnet it gets one of unique local addresses; gangway cluster tells of both', async () => {
-  await createWithIpv6(cluster, 'shop');
+  await cluster.createOverlay('shop', '--ipv6');
   const config = await two.dockerOk('network', 'inspect', 'shop', '-f', '{{json .IPAM.Config}}');
   assert.match(config, /"Subnet":"fd[0-9a-f:]+::\/64"/);
   const told = await must(two.gangwayCommand('cluster'));
@@ -69,7 +53,7 @@ test('containers of three hosts reach each other by IPv6 address, in both direct
     [two, 'web2'],
     [three, 'web3'],
   ] as const;
-  const addresses = await Promise.all(all.map(([machine, name]) => address(machine, name)));
+  const addresses = await Promise.all(all.map(([machine, name]) => ipv6Address(machine, name)));
   // The gateway's comes first, and every host has a block of its own.
   assert.deepEqual(addresses, ['fd00:77::2', 'fd00:77::40', 'fd00:77::80']);
   for (const [at, [machine, name]] of all.entries()) {
@@ -136,7 +120,7 @@ test('neighbours are answered for on the own host: to nobody nothing goes out, a
 
 test('--ip6: what is free is given, what is another’s or of another network is refused, and nothing is changed', async () => {
   await start(two, 'fixed', '--network', 'lamp', '--ip6', 'fd00:77::1:5');
-  assert.equal(await address(two, 'fixed'), 'fd00:77::1:5');
+  assert.equal(await ipv6Address(two, 'fixed'), 'fd00:77::1:5');
   await reaches(one, 'web1', 'fd00:77::1:5', /^fixed fd00:77::2 /);
   await reaches(one, 'web1', 'fixed', /^fixed /);
   const before = await blocks();
@@ -197,7 +181,7 @@ test('a host is cut off while both sides start containers: nothing is given twic
     start(three, 'island', '--network', 'lamp'),
     start(one, 'mainland', '--network', 'lamp'),
   ]);
-  assert.match(await ask(three, 'web3', await address(three, 'island')), /^island /);
+  assert.match(await ask(three, 'web3', await ipv6Address(three, 'island')), /^island /);
   await cluster.link(2, 'up');
   await until(
     'the island to be found',
@@ -205,8 +189,12 @@ test('a host is cut off while both sides start containers: nothing is given twic
     30,
   );
   const addresses = [
-    ...[await address(three, 'island'), await address(one, 'mainland'), await address(three, 'web3')],
-    await address(one, 'web1'),
+    ...[
+      await ipv6Address(three, 'island'),
+      await ipv6Address(one, 'mainland'),
+      await ipv6Address(three, 'web3'),
+    ],
+    await ipv6Address(one, 'web1'),
   ];
   assert.equal(new Set(addresses).size, 4, addresses.join());
   await reaches(one, 'mainland', addresses[0] ?? '', /^island fd00:77::/);

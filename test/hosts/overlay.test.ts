@@ -1,27 +1,24 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Cluster } from '../e2e/cluster.ts';
-import { CACHE, MACHINES } from '../e2e/engine-under-test.ts';
+import { CACHE } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { HOST, OUTSIDE } from '../e2e/namespaces.ts';
+import { ask, start } from '../e2e/overlay-containers.ts';
 import { must, until } from '../e2e/process.ts';
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 let three: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(3, directory);
+  cluster = await Cluster.start(3);
   [one, two, three] = cluster.hosts as [Machine, Machine, Machine];
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 const everywhere = async (what: string, test: (machine: Machine) => Promise<boolean>): Promise<void> => {
   for (const machine of cluster.hosts)
@@ -30,28 +27,10 @@ const everywhere = async (what: string, test: (machine: Machine) => Promise<bool
 const networks = (machine: Machine): Promise<string> =>
   machine.dockerOk('network', 'ls', '--filter', 'driver=overlay', '--format', '{{.Name}} {{.Scope}}');
 const address = (machine: Machine, name: string): Promise<string> => machine.address(name, 'lamp');
-const ask = async (machine: Machine, name: string, to: string, port = 80): Promise<string> =>
-  (await machine.ask(await machine.containerPid(name), [{ protocol: 'tcp', address: to, port }])).join();
 
 /** Of the networks that containers are on. */
 const forwardings = async (machine: Machine): Promise<string> =>
   (await machine.host(['sh', '-c', 'bridge fdb | grep -v vx-health'])).stdout;
-
-async function start(machine: Machine, name: string, ...options: string[]): Promise<void> {
-  await machine.dockerOk(
-    'run',
-    '-d',
-    '--name',
-    name,
-    '--dns-search',
-    '.',
-    ...options,
-    'busybox',
-    'sleep',
-    '1000',
-  );
-  await machine.serve(await machine.containerPid(name), name, [{ protocol: 'tcp', port: 80 }]);
-}
 
 test('docker network create -d overlay lamp on one host: it is there on all', async () => {
   await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');

@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Topology, TopologyCounters } from '../../src/model/topology.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { until } from '../e2e/process.ts';
 
 /** The topology of two hosts: each sees the other's containers at its overlay network, and the tunnel between. */
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
   [one, two] = cluster.hosts as [Machine, Machine];
   await cluster.createOverlay('lamp');
   await one.dockerOk('run', '-d', '--name', 'db', '--net', 'lamp', 'busybox', 'sleep', '1000');
@@ -33,10 +29,7 @@ before(async () => {
     '1000',
   );
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 const read = async <T>(path: string): Promise<T> => JSON.parse((await one.api('GET', path)).body) as T;
 

@@ -1,26 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { WatchEvent } from '../../src/model/flow.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { CHECKOUT } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { must, until } from '../e2e/process.ts';
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
   [one, two] = cluster.hosts as [Machine, Machine];
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 test('a connection over two hosts has both names on either, once, in each family', async () => {
   await one.dockerOk('network', 'create', '-d', 'overlay', '--ipv6', 'lamp');

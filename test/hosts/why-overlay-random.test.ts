@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
-import { formatSocketAddress } from '../../src/model/address.ts';
 import { Chance } from '../e2e/chance.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { CHECKOUT, MACHINES } from '../e2e/engine-under-test.ts';
+import { CHECKOUT } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { HOST, HOST_SECOND, HOST6, NAME_SERVER, OUTSIDE, OUTSIDE6 } from '../e2e/namespaces.ts';
 import {
@@ -15,7 +12,16 @@ import {
   type PlacedContainer,
   SERVICES,
 } from '../e2e/overlay-topology.ts';
-import { must, run, until } from '../e2e/process.ts';
+import { must, until } from '../e2e/process.ts';
+import {
+  AT_ONCE,
+  agrees,
+  askReal,
+  type Question as Connection,
+  PATIENCE,
+  questionText,
+} from '../e2e/real-connection.ts';
+import { api } from '../e2e/running-topology.ts';
 import type { Listener } from '../e2e/traffic.ts';
 
 /**
@@ -27,19 +33,10 @@ const SEED = Number(process.env.WHY_SEED ?? 6042);
 const HOSTS = 2;
 const CONTAINERS = 12;
 const QUESTIONS = 600;
-/** Milliseconds until a real connection counts as none; everything asked is on this machine, which may be busy. */
-const PATIENCE = 1500;
-/** Processes that ask at the same time. */
-const AT_ONCE = 6;
 
-interface Question {
+/** From a container, `host` or `outside` of one of the hosts. */
+interface Question extends Connection {
   readonly host: number;
-  /** A container, `host` or `outside` of that host. */
-  readonly asker: string;
-  /** `icmp`: asked without a port. */
-  readonly protocol: 'tcp' | 'udp' | 'icmp';
-  readonly address: string;
-  readonly port: number;
 }
 
 interface Running {
@@ -64,7 +61,6 @@ interface Inspected {
   };
 }
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 const chance = new Chance(SEED);
 const topology = overlayTopology(chance, HOSTS, CONTAINERS);
 const running = new Map<string, Running>();
@@ -72,14 +68,11 @@ let cluster: Cluster;
 console.log(`WHY_SEED=${SEED}`);
 
 before(async () => {
-  cluster = await Cluster.start(HOSTS, directory);
+  cluster = await Cluster.start(HOSTS);
   await Promise.all(cluster.hosts.map((machine) => machine.dockerOk('pull', '-q', 'busybox')));
   await build(topology);
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 test('the verdict of every question is what a real connection does', async () => {
   const questions = chooseQuestions();
@@ -94,14 +87,14 @@ test('the verdict of every question is what a real connection does', async () =>
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   const modelled = performance.now();
-  const real = await askReal(questions);
+  const real = await askReal(questions, pidOf);
   console.log(
     `model ${Math.round(modelled - begin)} ms, real ${Math.round(performance.now() - modelled)} ms`,
   );
-  const differing = questions.filter((question) => !agree(verdicts.get(question), real.get(question)));
+  const differing = questions.filter((question) => !agrees(verdicts.get(question), real.get(question)));
   // A busy machine may have been late: what differs is asked again, alone.
-  const again = await askReal(differing, PATIENCE * 2);
-  const wrong = differing.filter((question) => !agree(verdicts.get(question), again.get(question)));
+  const again = await askReal(differing, pidOf, PATIENCE * 2);
+  const wrong = differing.filter((question) => !agrees(verdicts.get(question), again.get(question)));
   tally(questions, verdicts);
   assert.equal(
     wrong.length,
@@ -184,8 +177,7 @@ function tally(questions: readonly Question[], verdicts: ReadonlyMap<Question, V
 }
 
 /** What the hosts on the way say: one, or both where it goes by the tunnel. */
-interface Verdict {
-  readonly reachable: boolean;
+interface Verdict extends Pick<Answer, 'reachable' | 'steps'> {
   readonly answers: readonly Answer[];
 }
 
@@ -194,12 +186,6 @@ const machineOf = (host: number): Machine => {
   if (machine === undefined) throw new RangeError(`no host ${host}`);
   return machine;
 };
-
-async function api<T>(machine: Machine, method: string, path: string, body?: object): Promise<T> {
-  const answer = await machine.api(method, path, body && JSON.stringify(body));
-  if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`);
-  return (answer.body === '' ? undefined : JSON.parse(answer.body)) as T;
-}
 
 const why = (machine: Machine, from: string, to: string): Promise<Answer> =>
   api(machine, 'GET', `/gangway/why?${new URLSearchParams({ from, to, probe: '0' })}`);
@@ -410,47 +396,18 @@ function publishedQuestion(host: number, asker: string): Question {
   return { host, asker, address, protocol, port: Number(HostPort) };
 }
 
-const withPort = (address: string, { port, protocol }: Question): string =>
-  protocol === 'icmp' ? address : `${formatSocketAddress(address, port)}/${protocol}`;
-
 /** `[fd00::2]:80` and `10.0.0.2:80` without the port; an address alone as it is. */
 const withoutPort = (end: string): string => /^\[(.*)\]/.exec(end)?.[1] ?? end.replace(/^([^:]*):\d+$/, '$1');
 
 async function askModel(question: Question): Promise<Verdict> {
-  const first = await why(machineOf(question.host), question.asker, withPort(question.address, question));
+  const first = await why(machineOf(question.host), question.asker, questionText(question));
   const sent = first.steps.findLast(({ kind }) => kind === 'send');
   const tunnel = first.steps.find(({ kind }) => kind === 'tunnel');
   if (!first.reachable || sent === undefined || tunnel === undefined)
-    return { reachable: first.reachable, answers: [first] };
+    return { reachable: first.reachable, steps: first.steps, answers: [first] };
   const [source = '', to = ''] = [sent.from, sent.to].map((end) => withoutPort(end ?? ''));
-  const other = await why(machineOf(1 - question.host), source, withPort(to, question));
-  return { reachable: other.reachable, answers: [first, other] };
-}
-
-async function askReal(questions: readonly Question[], patience = PATIENCE): Promise<Map<Question, string>> {
-  const found = new Map<Question, string>();
-  const groups = [...Map.groupBy(questions, ({ asker, host }) => `${host} ${asker}`).values()];
-  const worker = async (): Promise<void> => {
-    for (let list = groups.shift(); list !== undefined; list = groups.shift()) {
-      const [first] = list;
-      if (first === undefined) continue;
-      const inside = ['nsenter', '-t', String(pidOf(first)), '-n'];
-      const ping = ['busybox', 'ping', '-c', '1', '-W', '1'];
-      const connections = list.filter(({ protocol }) => protocol !== 'icmp');
-      for (const question of list) {
-        if (question.protocol !== 'icmp') continue;
-        const family = question.address.includes(':') ? '-6' : '-4';
-        const { status } = await run([...inside, ...ping, family, question.address]);
-        found.set(question, status === 0 ? 'ping' : '-');
-      }
-      const targets = connections.map(({ protocol, address, port }) => ({ protocol, address, port }));
-      const ask = [process.execPath, `${CHECKOUT}test/e2e/traffic.ts`, 'ask', JSON.stringify(targets)];
-      const answers = JSON.parse(await must([...inside, ...ask, String(patience)])) as string[];
-      for (const [i, question] of connections.entries()) found.set(question, answers[i] ?? '-');
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return found;
+  const other = await why(machineOf(1 - question.host), source, questionText({ ...question, address: to }));
+  return { reachable: other.reachable, steps: other.steps, answers: [first, other] };
 }
 
 function pidOf({ asker, host }: Question): number {
@@ -459,25 +416,10 @@ function pidOf({ asker, host }: Question): number {
   return asker === 'outside' ? namespaces.outside : (running.get(asker)?.pid ?? 0);
 }
 
-/** Reached or not, and when reached: by whom it is answered, and as whom the asker is seen there. */
-function agree(verdict: Verdict | undefined, real: string | undefined): boolean {
-  if (verdict === undefined || real === undefined) return false;
-  if (real === '-') return !verdict.reachable;
-  if (!verdict.reachable) return false;
-  if (real === 'ping') return true;
-  const [server = '', client] = real.split(' ');
-  const steps = verdict.answers.at(-1)?.steps ?? [];
-  const listener = steps.findLast(({ kind }) => kind === 'listener')?.detail ?? '';
-  const where = /^in (?:the )?([^:]+):/.exec(listener)?.[1];
-  // Beyond this host the model says nothing of who answers.
-  if (where === undefined) return server === 'outside';
-  return where === server && steps.findLast(({ kind }) => kind === 'answer')?.to === client;
-}
-
 function describe(question: Question, verdict: Verdict | undefined): string {
   const answers = verdict?.answers ?? [];
   return [
-    `  host ${question.host}, ${question.asker} ${withPort(question.address, question)}:`,
+    `  host ${question.host}, ${question.asker} ${questionText(question)}:`,
     ...answers.map(({ reachable, cause, sentence, steps }) =>
       [
         `    model ${reachable} ${cause} ${sentence}`,

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Answer } from '../../src/explain/answer.ts';
 import { Cluster } from '../e2e/cluster.ts';
-import { MACHINES } from '../e2e/engine-under-test.ts';
 import type { Machine } from '../e2e/machine.ts';
 import { until } from '../e2e/process.ts';
 
-const directory = mkdtempSync(join(MACHINES, 'gangway-cluster-'));
 let cluster: Cluster;
 let one: Machine;
 let two: Machine;
 
 before(async () => {
-  cluster = await Cluster.start(2, directory);
+  cluster = await Cluster.start(2);
   [one, two] = cluster.hosts as [Machine, Machine];
   await one.dockerOk('network', 'create', '-d', 'overlay', 'lamp');
   await one.dockerOk('network', 'create', '-d', 'overlay', 'lnmp');
@@ -28,10 +24,7 @@ before(async () => {
   await start(two, 'db', '--network', 'lamp', '-p', '8080:80');
   await until('the name db', async () => (await why(one, 'web', 'db:80')).cause === null || undefined);
 });
-after(async () => {
-  await cluster?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 async function start(machine: Machine, name: string, ...options: string[]): Promise<void> {
   await machine.dockerOk('run', '-d', '--name', name, ...options, 'busybox', 'sleep', '1000');

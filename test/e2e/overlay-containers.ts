@@ -1,22 +1,12 @@
-import type { Cluster } from './cluster.ts';
 import type { Machine } from './machine.ts';
 import { must, until } from './process.ts';
 
-/** Networks with IPv6 over the hosts of a cluster, and containers on them. */
-
-/** Made on the first host: when it resolves, every host knows of it. */
-export async function createWithIpv6(cluster: Cluster, name: string, ...options: string[]): Promise<void> {
-  await cluster.hosts[0]?.dockerOk('network', 'create', '-d', 'overlay', '--ipv6', ...options, name);
-  for (const machine of cluster.hosts)
-    await until(`the network ${name}`, async () =>
-      (await machine.docker('network', 'inspect', name)).status === 0 ? true : undefined,
-    );
-}
+/** Containers on overlay networks, on the hosts of a cluster. */
 
 /** Of `docker inspect`, what a container has on a network. */
 export const shown = (machine: Machine, name: string, field: string, network = 'lamp'): Promise<string> =>
   machine.dockerOk('inspect', '-f', `{{(index .NetworkSettings.Networks "${network}").${field}}}`, name);
-export const address = (machine: Machine, name: string, network?: string): Promise<string> =>
+export const ipv6Address = (machine: Machine, name: string, network?: string): Promise<string> =>
   shown(machine, name, 'GlobalIPv6Address', network);
 export const ask = async (machine: Machine, from: string, to: string, port = 80): Promise<string> =>
   (await machine.ask(await machine.containerPid(from), [{ protocol: 'tcp', address: to, port }])).join();
@@ -59,7 +49,7 @@ export async function transfer(
   const serving = `require('node:net').createServer((s) => s.end(Buffer.alloc(20000000, 7)))
     .listen(${port}, '::', () => console.log('SERVING'))`;
   await from.spawnHelper([...(await inside(from, server)), process.execPath, '-e', serving], 'SERVING');
-  const asking = `let n = 0; require('node:net').connect(${port}, '${await address(from, server)}')
+  const asking = `let n = 0; require('node:net').connect(${port}, '${await ipv6Address(from, server)}')
     .on('data', (d) => { n += d.length; }).on('close', () => console.log(n))`;
   return must([...(await inside(to, client)), process.execPath, '-e', asking]);
 }
