@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -20,28 +21,7 @@ test('the daemon dies by SIGKILL: containerd and container run on, and no line o
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(daemon.stdout, 'data');
-  await sleep(150);
-  daemon.kill('SIGKILL');
-  await once(daemon, 'exit');
-  const pid = stage.process.pid();
-  assert.ok(pid !== undefined);
-  await sleep(200);
-
-  await stage.process.start();
-  assert.equal(stage.process.pid(), pid);
-  assert.deepEqual(
-    (await stage.tasks.list()).map((task) => [task.id, task.state]),
-    [['talker', 'running']],
-  );
   const path = join(stage.directory, 'log/c-json.log');
-  const log = new JsonFileLog({ path });
-  const streams = openStreams({
-    directory: join(stage.directory, 'streams'),
-    terminal: false,
-    stdin: false,
-    stdinOnce: false,
-    log,
-  });
   const read = async (): Promise<string> => {
     const options = {
       path,
@@ -53,17 +33,44 @@ test('the daemon dies by SIGKILL: containerd and container run on, and no line o
     } as const;
     return Buffer.concat(await readLogs(options).toArray()).toString();
   };
-  let text = '';
-  for (let i = 0; i < 150 && !text.endsWith('line 2999\n'); i++) {
-    await sleep(50);
-    text = await read();
-  }
+  const readUntil = async (end: string): Promise<string> => {
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(50)) {
+      const text = await read();
+      if (text.endsWith(end)) return text;
+    }
+    return await read();
+  };
+  await readUntil('line 499\n');
+  daemon.kill('SIGKILL');
+  await once(daemon, 'exit');
+  writeFileSync(join(stage.directory, 'rootfs/tmp/on'), '');
+  const pid = stage.process.pid();
+  assert.ok(pid !== undefined);
+  await sleep(200);
+
+  await stage.process.start();
+  assert.equal(stage.process.pid(), pid);
+  assert.deepEqual(
+    (await stage.tasks.list()).map((task) => [task.id, task.state]),
+    [['talker', 'running']],
+  );
+  const log = new JsonFileLog({ path });
+  const streams = openStreams({
+    directory: join(stage.directory, 'streams'),
+    terminal: false,
+    stdin: false,
+    stdinOnce: false,
+    log,
+  });
+  t.after(() => {
+    streams.close();
+    log.close();
+  });
+  const text = await readUntil('line 2999\n');
   assert.equal(text, Array.from({ length: 3000 }, (_, i) => `line ${i}\n`).join(''));
   // The group is known from before: another member joins the same shim.
   await stage.run('second', ['sleep', '100']);
   assert.equal(stage.shims().length, 1);
   await stage.remove('talker');
   await streams.drained();
-  streams.close();
-  log.close();
 });
