@@ -7,7 +7,7 @@ import { Stage } from './stage.ts';
 const directory = process.argv[2] ?? '';
 const stage = new Stage(directory);
 await stage.process.start();
-const log = new JsonFileLog({ path: join(directory, 'log/c-json.log') });
+const log = new JsonFileLog({ path: join(directory, 'log/c-json.log'), journal: join(directory, 'journal') });
 const streams = openStreams({
   directory: join(directory, 'streams'),
   terminal: false,
@@ -15,10 +15,8 @@ const streams = openStreams({
   stdinOnce: false,
   log,
 });
-// It waits at line 500 until told: what is in the hands of a daemon when it is killed is lost, so it dies in a pause.
 const script =
-  'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); [ $((i % 10)) = 0 ] && busybox usleep 2000; ' +
-  'while [ $i = 500 ] && [ ! -e /tmp/on ]; do busybox usleep 10000; done; done; sleep 100';
+  'i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); [ $((i % 10)) = 0 ] && busybox usleep 2000; done; sleep 100';
 await stage.run('talker', ['sh', '-c', script], { stdio: streams.paths });
 process.stdout.write('running\n');
 setInterval(() => {}, 1000);

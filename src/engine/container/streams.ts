@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { logDetails, openLog } from '../../runtime/log/log-driver.ts';
 import { openStreams } from '../../runtime/stream/process-streams.ts';
 import type { LogWriter, ProcessStreams } from '../../runtime/streams.ts';
@@ -26,13 +27,14 @@ export class Streams {
     const { config, hostConfig, id } = container;
     const { tasks, config: daemon } = this.#containers.platform;
     const options = hostConfig.LogConfig?.Config ?? {};
+    const directory = stateDirectory(daemon.execRoot, id);
     const log = openLog(
       { driver: hostConfig.LogConfig?.Type ?? '', options },
-      this.#containers.logPath(id),
+      { path: this.#containers.logPath(id), journal: join(directory, 'log-journal') },
       logDetails(options, config.Labels ?? {}, config.Env ?? []),
     );
     const streams = openStreams({
-      directory: stateDirectory(daemon.execRoot, id),
+      directory,
       terminal: config.Tty ?? false,
       stdin: config.OpenStdin ?? false,
       stdinOnce: config.StdinOnce ?? false,

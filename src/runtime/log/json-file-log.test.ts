@@ -137,7 +137,7 @@ test('drivers and options are told in Docker’s words', () => {
   assert.throws(check('json-file', { 'max-file': '0' }), /max-file cannot be less than 1/);
   assert.throws(check('json-file', { 'max-size': 'x' }), /invalid size: 'x'/);
   assert.doesNotThrow(() =>
-    openLog({ driver: 'none', options: {} }, path).write('stdout', Buffer.from('x\n')),
+    openLog({ driver: 'none', options: {} }, { path }).write('stdout', Buffer.from('x\n')),
   );
 });
 

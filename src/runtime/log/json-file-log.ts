@@ -2,20 +2,26 @@ import {
   closeSync,
   existsSync,
   fstatSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { LogWriter } from '../streams.ts';
+import { type LogIntake, MemoryIntake, OUTPUTS, type OutputName } from './log-intake.ts';
+import { LogJournal } from './log-journal.ts';
 import { formatLogTime, nowNanoseconds } from './log-time.ts';
 
 export interface JsonFileOptions {
   /** `<id>-json.log`; rotated files get `.1`, `.2`… */
   readonly path: string;
+  /** Where to keep what is in hand, so that a killed daemon loses nothing of it; absent: in memory. Not for a reboot. */
+  readonly journal?: string;
   /** Bytes after which the file is rotated; absent: never. */
   readonly maxSize?: number;
   /** Files kept, the current one among them: 1 or more. */
@@ -34,15 +40,16 @@ export interface LogFollower {
 /** A longer line is written in pieces, of which only the last carries the newline (moby daemon/logger/copier.go). */
 const PIECE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
-/** Docker's json-file log, writing side. Every whole line is in the file when `write` returns. */
+/**
+ * Docker's json-file log, writing side. Every whole line is in the file when `write` returns. With a journal every byte
+ * that was read into `space` is in the log once, at whatever instruction a daemon is killed.
+ */
 export class JsonFileLog implements LogWriter {
   readonly options: JsonFileOptions;
   readonly #attributes: string;
-  readonly #partial: Record<'stdout' | 'stderr', Buffer> = {
-    stdout: Buffer.alloc(0),
-    stderr: Buffer.alloc(0),
-  };
+  readonly #intake: LogIntake;
   readonly #followers = new Set<LogFollower>();
   #fd: number;
   #size: number;
@@ -55,39 +62,57 @@ export class JsonFileLog implements LogWriter {
     mkdirSync(dirname(options.path), { recursive: true, mode: 0o710 });
     this.#fd = openSync(options.path, 'a+', 0o640);
     this.#size = fstatSync(this.#fd).size;
+    this.#intake = openIntake(options.journal);
+    if (this.#size > this.#intake.logSize) {
+      ftruncateSync(this.#fd, this.#intake.logSize);
+      this.#size = this.#intake.logSize;
+    }
     this.#endBrokenLine();
+    for (const output of OUTPUTS) this.#take(output, NOTHING);
   }
 
-  write(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-    if (this.#closed) return;
+  space(output: OutputName): Buffer | undefined {
+    return this.#closed ? undefined : this.#intake.space(output);
+  }
+
+  write(output: OutputName, chunk: Buffer): void {
+    for (let rest = chunk; rest.length > 0 && !this.#closed; ) {
+      const piece = rest.subarray(0, this.#intake.space(output)?.length);
+      this.#take(output, piece);
+      rest = rest.subarray(piece.length);
+    }
+  }
+
+  #take(output: OutputName, chunk: Buffer): void {
     const time = formatLogTime(nowNanoseconds());
-    const held = this.#partial[stream];
-    let rest = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    let rest = this.#intake.join(output, chunk);
     let batch = '';
     for (;;) {
       const newline = rest.indexOf(NEWLINE);
       const whole = newline >= 0 && newline <= PIECE_BYTES;
       if (!whole && rest.length < PIECE_BYTES) break;
       const end = whole ? newline + 1 : PIECE_BYTES;
-      batch += this.#record(stream, rest.subarray(0, end), time);
+      batch += this.#record(output, rest.subarray(0, end), time);
       rest = rest.subarray(end);
       if (this.#isFull(batch.length)) {
         this.#append(batch);
         batch = '';
+        rest = this.#intake.keep(output, rest, this.#size);
         this.#rotate();
+        rest = this.#intake.keep(output, rest, this.#size);
       }
     }
-    // The chunk is the reader's own buffer: keep a copy.
-    this.#partial[stream] = Buffer.from(rest);
     this.#append(batch);
+    this.#intake.keep(output, rest, this.#size);
   }
 
   flush(): void {
+    if (this.#closed) return;
     const time = formatLogTime(nowNanoseconds());
-    for (const stream of ['stdout', 'stderr'] as const) {
-      const rest = this.#partial[stream];
-      if (rest.length > 0) this.#append(this.#record(stream, rest, time));
-      this.#partial[stream] = Buffer.alloc(0);
+    for (const output of OUTPUTS) {
+      const rest = this.#intake.join(output, NOTHING);
+      if (rest.length > 0) this.#append(this.#record(output, rest, time));
+      this.#intake.keep(output, NOTHING, this.#size);
     }
   }
 
@@ -96,6 +121,7 @@ export class JsonFileLog implements LogWriter {
     this.flush();
     this.#closed = true;
     closeSync(this.#fd);
+    this.#intake.close();
     for (const follower of [...this.#followers]) follower.onClose();
   }
 
@@ -106,8 +132,8 @@ export class JsonFileLog implements LogWriter {
     return () => void this.#followers.delete(follower);
   }
 
-  #record(stream: string, line: Buffer, time: string): string {
-    return `{"log":${JSON.stringify(line.toString('utf8'))},"stream":"${stream}"${this.#attributes},"time":"${time}"}\n`;
+  #record(output: OutputName, line: Buffer, time: string): string {
+    return `{"log":${JSON.stringify(line.toString('utf8'))},"stream":"${output}"${this.#attributes},"time":"${time}"}\n`;
   }
 
   #isFull(added: number): boolean {
@@ -130,9 +156,11 @@ export class JsonFileLog implements LogWriter {
     const { path, maxFiles = 1 } = this.options;
     for (const follower of [...this.#followers]) follower.onRotate();
     closeSync(this.#fd);
-    for (let number = maxFiles - 1; number >= 1; number--) {
-      const from = number === 1 ? path : `${path}.${number - 1}`;
-      if (existsSync(from)) renameSync(from, `${path}.${number}`);
+    let number = 1;
+    // Only as far as there is no gap: a daemon killed in here leaves one.
+    while (number < maxFiles - 1 && existsSync(`${path}.${number}`)) number++;
+    for (; number >= 1 && maxFiles > 1; number--) {
+      renameSync(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`);
     }
     if (maxFiles === 1) rmSync(path, { force: true });
     this.#fd = openSync(path, 'a+', 0o640);
@@ -148,12 +176,26 @@ export class JsonFileLog implements LogWriter {
   }
 }
 
+function openIntake(journal: string | undefined): LogIntake {
+  if (journal === undefined) return new MemoryIntake();
+  try {
+    mkdirSync(dirname(journal), { recursive: true, mode: 0o700 });
+    return new LogJournal(journal);
+  } catch {
+    // A full /run must not stop the container.
+    return new MemoryIntake();
+  }
+}
+
 /** The `none` driver. */
 export const noLog: LogWriter = { write() {}, flush() {}, close() {} };
 
-/** All files of a log, oldest first. */
+/** All files of a log, oldest first; numbers may be missing. */
 export function logFiles(path: string): readonly string[] {
-  const files = existsSync(path) ? [path] : [];
-  for (let number = 1; existsSync(`${path}.${number}`); number++) files.unshift(`${path}.${number}`);
-  return files;
+  const name = basename(path);
+  const numbers = (existsSync(dirname(path)) ? readdirSync(dirname(path)) : [])
+    .filter((entry) => entry === name || entry.startsWith(`${name}.`))
+    .map((entry) => Number(entry.slice(name.length + 1)))
+    .filter((number) => !Number.isNaN(number));
+  return numbers.sort((a, b) => b - a).map((number) => (number === 0 ? path : `${path}.${number}`));
 }

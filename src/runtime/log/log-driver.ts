@@ -46,17 +46,17 @@ export function validateLogConfig({ driver, options }: LogConfig): void {
   maxFiles(options);
 }
 
-/** @param details what `labels` and `env` select, already resolved. @throws EngineError */
+/** @param files where the log and its journal are. @param details what `labels` and `env` select, already resolved. @throws EngineError */
 export function openLog(
   config: LogConfig,
-  path: string,
+  files: { readonly path: string; readonly journal?: string },
   details: Readonly<Record<string, string>> = {},
 ): LogWriter {
   validateLogConfig(config);
   if (config.driver === 'none') return noLog;
   const size = maxSize(config.options);
   return new JsonFileLog({
-    path,
+    ...files,
     ...(size === undefined ? {} : { maxSize: size }),
     maxFiles: maxFiles(config.options) ?? 1,
     attributes: details,

@@ -2,36 +2,45 @@ import { closeSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { makeFifo, openFifo } from '../../kernel/fifo.ts';
 
-/** All readers share it: a read and its callback are one step of the event loop. */
+/** For readers without a space of their own: a read and its callback are one step of the event loop. */
 const BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * The reading side of a process's output. A chunk is handed on in the same turn in which it was read, so a killed
- * daemon loses at most the one it holds; what is not read yet stays in the pipe.
+ * The reading side of a process's output. A chunk is handed on in the same turn in which it was read; what is not read
+ * yet stays in the pipe.
  */
 export class OutputFifo {
   readonly #socket: Socket;
   readonly #reader: number;
   readonly #onChunk: (chunk: Buffer) => void;
+  readonly #space: () => Buffer;
   readonly #end: Promise<void>;
   #keeper: number | undefined;
   #open = true;
 
-  /** @param onChunk its argument is valid only during the call */
-  constructor(path: string, onChunk: (chunk: Buffer) => void) {
+  /**
+   * @param onChunk its argument is valid only during the call
+   * @param space where the next chunk is to be read to; undefined: anywhere
+   */
+  constructor(
+    path: string,
+    onChunk: (chunk: Buffer) => void,
+    space: () => Buffer | undefined = () => undefined,
+  ) {
     makeFifo(path);
     const { reader, keeper } = openFifo(path);
     this.#reader = reader;
     this.#keeper = keeper;
     this.#onChunk = onChunk;
+    this.#space = () => space() ?? BUFFER;
     this.#socket = new Socket({
       fd: reader,
       readable: true,
       writable: false,
       onread: {
-        buffer: BUFFER,
-        callback: (length) => {
-          onChunk(BUFFER.subarray(0, length));
+        buffer: this.#space,
+        callback: (length, buffer) => {
+          onChunk((buffer as Buffer).subarray(0, length));
           return true;
         },
       },
@@ -68,7 +77,9 @@ export class OutputFifo {
     const timeout = setTimeout(timer.resolve, timeoutMs);
     await Promise.race([this.#end, timer.promise]);
     clearTimeout(timeout);
-    if (this.#open) this.#readRest();
+    if (!this.#open) return;
+    this.#readRest();
+    this.close();
   }
 
   close(): void {
@@ -80,9 +91,10 @@ export class OutputFifo {
   #readRest(): void {
     try {
       for (;;) {
-        const length = readSync(this.#reader, BUFFER);
+        const buffer = this.#space();
+        const length = readSync(this.#reader, buffer);
         if (length === 0) return;
-        this.#onChunk(BUFFER.subarray(0, length));
+        this.#onChunk(buffer.subarray(0, length));
       }
     } catch {
       // EAGAIN: empty.

@@ -35,7 +35,14 @@ class FifoStreams implements ProcessStreams {
       terminal: options.terminal,
     };
     const names = options.terminal ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
-    this.#outputs = names.map((name) => new OutputFifo(path(name), (chunk) => this.#deliver(name, chunk)));
+    this.#outputs = names.map(
+      (name) =>
+        new OutputFifo(
+          path(name),
+          (chunk) => this.#deliver(name, chunk),
+          () => options.log?.space?.(name),
+        ),
+    );
     for (const output of this.#outputPaths()) options.keeper?.hold(output);
     this.#input = options.stdin ? new InputFifo(path('stdin')) : undefined;
   }
@@ -82,8 +89,9 @@ class FifoStreams implements ProcessStreams {
   }
 
   #deliver(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-    this.#options.log?.write(stream, chunk);
     for (const attachment of this.#attachments) attachment.write(stream, chunk);
+    // Last: the log may need the chunk's place for the next.
+    this.#options.log?.write(stream, chunk);
   }
 
   #setBlocked(who: Attachment, blocked: boolean): void {
