@@ -54,6 +54,9 @@ export class ClusterStore {
   readonly #root: string;
   readonly #log: Logger;
   #client: Etcd3;
+  #closed = false;
+  /** Ends the watches and leases of the client: etcd3 would try them for ever on one that is closed. */
+  readonly #ends = new Set<() => void>();
   /** A call that is refused because every member is passed over does not say what their faults were. */
   #lastFault: string | undefined;
 
@@ -80,6 +83,7 @@ export class ClusterStore {
 
   /** Forgets which members did not answer; watches, leases and calls of before end. */
   renew(): void {
+    this.#endAll();
     this.#client.close();
     this.#client = new Etcd3(this.#options);
   }
@@ -205,10 +209,10 @@ export class ClusterStore {
       this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
       if (!ended) lost();
     });
-    return () => {
+    return this.#endsWithClient(() => {
       ended = true;
       void watcher.cancel().catch(() => {});
-    };
+    });
   }
 
   /** A lease that is kept alive until it is lost, or let go: then it ends by itself. @throws EngineError UNAVAILABLE */
@@ -217,14 +221,33 @@ export class ClusterStore {
     onLost: () => void,
     within = CALL_MS,
   ): Promise<{ readonly id: string; readonly letGo: () => void }> {
-    const lease = this.#client.lease(seconds, deadline(within));
+    const client = this.#client;
+    const lease = client.lease(seconds, deadline(within));
     lease.on('lost', onLost);
     const id = await this.#call(() => lease.grant());
-    return { id, letGo: () => lease.release() };
+    if (this.#closed || client !== this.#client) {
+      lease.release();
+      throw unavailable('the cluster store was left meanwhile');
+    }
+    return { id, letGo: this.#endsWithClient(() => lease.release()) };
   }
 
   close(): void {
+    this.#closed = true;
+    this.#endAll();
     this.#client.close();
+  }
+
+  #endsWithClient(end: () => void): () => void {
+    this.#ends.add(end);
+    return () => {
+      if (this.#ends.delete(end)) end();
+    };
+  }
+
+  #endAll(): void {
+    for (const end of this.#ends) end();
+    this.#ends.clear();
   }
 
   #entry<T>({ key, value, mod_revision }: IKeyValue): Entry<T> {

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import type { Collection, Store } from '../engine/store.ts';
-import { notFound } from '../model/errors.ts';
 import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.ts';
 import { Blocks } from './blocks.ts';
 import { Catalog } from './catalog.ts';
@@ -48,6 +47,8 @@ export class Cluster {
   #since = Date.now();
   #fault: string | undefined;
   #attempt = 0;
+  /** Which `#connect` was the last: what an earlier one hears of a client that is closed since counts for nothing. */
+  #turn = 0;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
@@ -156,17 +157,9 @@ export class Cluster {
     return this.#membership.list().filter(({ id }) => ids.has(id));
   }
 
-  /** Gives up what a host that is away has in the store. @param ref name, id or its beginning. @throws EngineError NOT_FOUND, CONFLICT, UNAVAILABLE */
+  /** Gives up what a host that is away has in the store. @throws as `Membership.find`, EngineError CONFLICT, UNAVAILABLE */
   async forget(ref: string): Promise<void> {
-    const found = this.hosts().filter(({ id, name }) => name === ref || id.startsWith(ref));
-    const [host, other] = found;
-    if (host === undefined || other !== undefined) {
-      const names = this.hosts().map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
-      throw notFound(
-        `${found.length} hosts of the cluster are called ${JSON.stringify(ref)}; there are ${names.join(', ')}`,
-      );
-    }
-    await this.#leftovers.forget(host);
+    await this.#leftovers.forget(this.#membership.find(ref));
   }
 
   /** This host has a container on the network now: its other endpoints are of interest. */
@@ -217,7 +210,7 @@ export class Cluster {
   }
 
   /** The hosts before what is on them. */
-  #mirrors(): readonly Pick<Mirror<unknown>, 'open' | 'pause'>[] {
+  #mirrors(): readonly Pick<Mirror<unknown>, 'isOpen' | 'open' | 'pause'>[] {
     const { hosts, alive } = this.#membership;
     const endpoints = [...this.#endpoints.values()].map(({ mirror }) => mirror);
     return [hosts, alive, this.#catalog.networks, ...endpoints];
@@ -232,15 +225,21 @@ export class Cluster {
 
   async #connect(): Promise<void> {
     if (this.#state === 'closed') return;
+    const turn = ++this.#turn;
+    const lost = (reason: unknown): void => {
+      if (turn === this.#turn) this.#lost(reason);
+    };
     try {
       const within = PATIENCE_MS[Math.min(this.#attempt, PATIENCE_MS.length - 1)] ?? CALL_MS;
-      const place = await this.#membership.register(() => this.#lost('the lease ended'), within);
-      for (const mirror of this.#mirrors()) await mirror.open(within);
+      const place = await this.#membership.register(() => lost('the lease ended'), within);
+      if (!(await this.#openMirrors(turn, within))) return;
       if (place === 'new') await this.#lookAtBlocks();
       const networks = this.networks().map(({ id }) => id);
       await this.#own.refresh(networks, within);
+      // Those of networks joined meanwhile.
+      if (!(await this.#openMirrors(turn, within))) return;
     } catch (error) {
-      this.#lost(error);
+      lost(error);
       return;
     }
     this.#attempt = 0;
@@ -251,6 +250,16 @@ export class Cluster {
     for (const id of this.#endpoints.keys()) this.#changes.ofRemotes(id, 'any');
     this.#flush();
     this.#leftovers.sweepLater(() => this.#state === 'connected');
+  }
+
+  /** @returns false: the store was lost meanwhile, or left */
+  async #openMirrors(turn: number, within: number): Promise<boolean> {
+    for (;;) {
+      if (turn !== this.#turn || this.#retry !== undefined || this.#state === 'closed') return false;
+      const next = this.#mirrors().find(({ isOpen }) => !isOpen);
+      if (next === undefined) return true;
+      await next.open(within);
+    }
   }
 
   async #lookAtBlocks(): Promise<void> {

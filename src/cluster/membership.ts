@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Store } from '../engine/store.ts';
-import { system, unavailable } from '../model/errors.ts';
+import { notFound, system, unavailable } from '../model/errors.ts';
 import type { ClusterNode } from '../model/overlay.ts';
 import type { ClusterStore, Guard, Write } from './cluster-store.ts';
 import { Mirror } from './mirror.ts';
@@ -35,6 +35,17 @@ export class Membership {
     return this.hosts
       .values()
       .toSorted((a, b) => inOrder.compare(a.name, b.name) || inOrder.compare(a.address, b.address));
+  }
+
+  /** @param ref name, id or its beginning. @throws EngineError NOT_FOUND unless it names one host */
+  find(ref: string): ClusterNode {
+    const [host, ...others] = this.list().filter(({ id, name }) => name === ref || id.startsWith(ref));
+    if (host !== undefined && others.length === 0) return host;
+    const found = host === undefined ? 0 : 1 + others.length;
+    const names = this.list().map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
+    throw notFound(
+      `${found} hosts of the cluster are called ${JSON.stringify(ref)}; there are ${names.join(', ')}`,
+    );
   }
 
   isAlive(nodeId: string): boolean {

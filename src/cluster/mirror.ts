@@ -16,6 +16,8 @@ export class Mirror<T> {
   readonly #log: Logger;
   readonly #values = new Map<string, T>();
   #stop: (() => void) | undefined;
+  /** Which `open` or `pause` was the last. */
+  #turn = 0;
 
   constructor(
     remote: ClusterStore,
@@ -41,10 +43,17 @@ export class Mirror<T> {
     return [...this.#values.values()];
   }
 
-  /** @param within milliseconds for the listing @throws EngineError UNAVAILABLE */
+  /** Listed and watched. */
+  get isOpen(): boolean {
+    return this.#stop !== undefined;
+  }
+
+  /** Nothing comes of it when it is paused or opened anew meanwhile. @param within milliseconds for the listing @throws EngineError UNAVAILABLE */
   async open(within?: number): Promise<void> {
     this.pause();
+    const turn = this.#turn;
     const { entries, revision } = await this.#remote.list<T>(this.#prefix, within);
+    if (turn !== this.#turn) return;
     const now = new Map(entries.map(({ key, value }) => [key, value]));
     for (const key of [...this.#values.keys()]) if (!now.has(key)) this.put(key, undefined);
     for (const [key, value] of now) this.put(key, value);
@@ -60,6 +69,7 @@ export class Mirror<T> {
 
   /** What is known stays. */
   pause(): void {
+    this.#turn++;
     this.#stop?.();
     this.#stop = undefined;
   }
