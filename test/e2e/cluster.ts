@@ -51,7 +51,8 @@ export class Cluster implements AsyncDisposable {
     const underlay = await background(
       [
         ...['unshare', '-n', 'sh', '-euc'],
-        `ip link set lo up; ip link add under0 type bridge
+        // A bridge takes the lowest MAC of its ports unless it was given one, and drops what still goes to the one before.
+        `ip link set lo up; ip link add under0 address 02:00:64:00:00:fe type bridge
          ${wires.join('\n')}
          ip link set under0 up; echo READY; exec sleep infinity`,
       ],
