@@ -35,13 +35,18 @@ export class Catalog {
     name: string,
     choose: (others: readonly OverlaySpec[], vni: number) => OverlaySpec,
   ): Promise<OverlaySpec> {
+    let tried: OverlaySpec | undefined;
     for (;;) {
       // Before the listing: what is created after this moment makes the write fail.
       const turn = await this.#remote.get<string>('turn');
       const { entries } = await this.#remote.list<OverlaySpec>('nets/');
       const others = entries.map(({ value }) => value);
+      // The answer to our write was lost, and another member asked.
+      const made = others.find(({ id }) => id === tried?.id);
+      if (made !== undefined) return this.#created(made);
       if (others.some((other) => other.name === name)) throw errors.networkExists(name);
       const spec = choose(others, freeVni(others));
+      tried = spec;
       const revision = await this.#membership.commit(
         [
           { key: `netnames/${name}`, is: 'absent' },
@@ -56,10 +61,13 @@ export class Catalog {
           { put: 'turn', value: this.#membership.node.id },
         ],
       );
-      if (revision === undefined) continue;
-      this.networks.put(`nets/${spec.id}`, spec);
-      return spec;
+      if (revision !== undefined) return this.#created(spec);
     }
+  }
+
+  #created(spec: OverlaySpec): OverlaySpec {
+    this.networks.put(`nets/${spec.id}`, spec);
+    return spec;
   }
 
   /** @throws EngineError FORBIDDEN while a container of any host is on it, UNAVAILABLE without the store */

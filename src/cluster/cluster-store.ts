@@ -1,16 +1,7 @@
-import { ConsecutiveBreaker, circuitBreaker, handleWhen, type IPolicy } from 'cockatiel';
-import { Etcd3, type IKeyValue, type IOptions, isRecoverableError } from 'etcd3';
+import { ClientClosedError, type Etcd3, type IKeyValue, isRecoverableError } from 'etcd3';
 import type { Logger } from 'pino';
 import { unavailable } from '../model/errors.ts';
-
-/** `--cluster-store etcd://H1:2379,H2:2379[/prefix]` with its options. */
-export interface ClusterStoreConfig {
-  readonly hosts: readonly string[];
-  /** Without slashes at its ends; empty for none. */
-  readonly prefix: string;
-  readonly tls?: { readonly ca: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
-  readonly auth?: { readonly username: string; readonly password: string };
-}
+import { CALL_MS, type ClusterStoreConfig, StoreMembers } from './store-members.ts';
 
 export interface Entry<T> {
   /** Below the store's prefix. */
@@ -36,11 +27,9 @@ export interface Change<T> {
   readonly revision: string;
 }
 
-/** One call is over after so long, unless told: a change of the cluster fails fast when no member answers. */
-export const CALL_MS = 2500;
-/** After so many faults in a row a member is passed over for so many milliseconds; etcd3's own numbers. */
-const FAULTS = 3;
-const PASSED_OVER_MS = 5000;
+/** A watch that does not stand, or a lease that is not renewed, after so long is lost: another member may do better. */
+const WATCH_MS = 10_000;
+const RENEWAL_MS = 1500;
 const VERSION = 'v1';
 /** etcd takes 128 operations in a transaction unless told otherwise (`--max-txn-ops`). */
 const BATCH = 100;
@@ -50,42 +39,31 @@ const BATCH = 100;
  * a write is one transaction with its guards.
  */
 export class ClusterStore {
-  readonly #options: IOptions;
+  readonly #members: StoreMembers;
   readonly #root: string;
   readonly #log: Logger;
   #client: Etcd3;
   #closed = false;
   /** Ends the watches and leases of the client: etcd3 would try them for ever on one that is closed. */
   readonly #ends = new Set<() => void>();
-  /** A call that is refused because every member is passed over does not say what their faults were. */
-  #lastFault: string | undefined;
 
   constructor(config: ClusterStoreConfig, log: Logger) {
     this.#log = log;
     this.#root = `/${[config.prefix, 'gangway', VERSION].filter(Boolean).join('/')}/`;
-    const scheme = config.tls === undefined ? 'http' : 'https';
-    this.#options = {
-      hosts: config.hosts.map((host) => `${scheme}://${host}`),
-      dialTimeout: CALL_MS,
-      faultHandling: { host: () => this.#memberPolicy() },
-      defaultCallOptions: (context) => (context.isStream ? {} : { deadline: Date.now() + CALL_MS }),
-      ...(config.tls && {
-        credentials: {
-          rootCertificate: config.tls.ca,
-          ...(config.tls.cert && { certChain: config.tls.cert }),
-          ...(config.tls.key && { privateKey: config.tls.key }),
-        },
-      }),
-      ...(config.auth && { auth: { ...config.auth } }),
-    };
-    this.#client = new Etcd3(this.#options);
+    this.#members = new StoreMembers(config);
+    this.#client = this.#members.client();
   }
 
-  /** Forgets which members did not answer; watches, leases and calls of before end. */
-  renew(): void {
+  /** Begins anew with the members that answer; watches, leases and calls of before end. */
+  async renew(): Promise<void> {
+    const client = await this.#members.answeringClient();
+    if (this.#closed) {
+      client.close();
+      return;
+    }
     this.#endAll();
     this.#client.close();
-    this.#client = new Etcd3(this.#options);
+    this.#client = client;
   }
 
   /** @throws EngineError UNAVAILABLE when no member answers, or refuses us */
@@ -93,7 +71,7 @@ export class ClusterStore {
     const answer = await this.#call(() =>
       this.#client
         .get(this.#root + key)
-        .options(deadline(within))
+        .options(this.#members.deadline(within))
         .exec(),
     );
     const [found] = answer.kvs;
@@ -110,7 +88,7 @@ export class ClusterStore {
       this.#client
         .getAll()
         .prefix(this.#root + prefix)
-        .options(deadline(within))
+        .options(this.#members.deadline(within))
         .exec(),
     );
     const entries = answer.kvs.map((each) => this.#entry<T>(each));
@@ -127,7 +105,7 @@ export class ClusterStore {
       const { responses } = await this.#call(() =>
         this.#client
           .if(`${this.#root}none`, 'Create', '==', 0)
-          .options(deadline(within))
+          .options(this.#members.deadline(within))
           .then(...ranges)
           .commit(),
       );
@@ -158,7 +136,7 @@ export class ClusterStore {
       let transaction = begin;
       for (const guard of others) transaction = this.#guard(transaction.and.bind(transaction), guard);
       return transaction
-        .options(deadline(within))
+        .options(this.#members.deadline(within))
         .then(...operations)
         .commit();
     });
@@ -201,16 +179,21 @@ export class ClusterStore {
         })),
       );
     });
-    // It would come back by itself; that the store is away is of interest at once.
-    watcher.on('disconnected', () => {
+    const losing = (): void => {
+      clearTimeout(standing);
       if (!ended) lost();
-    });
+    };
+    const standing = setTimeout(losing, WATCH_MS).unref();
+    watcher.once('connected', () => clearTimeout(standing));
+    // It would come back by itself; that the store is away is of interest at once.
+    watcher.on('disconnected', losing);
     watcher.on('error', (error) => {
       this.#log.warn({ err: error, prefix }, 'a watch of the cluster store ended');
-      if (!ended) lost();
+      losing();
     });
     return this.#endsWithClient(() => {
       ended = true;
+      clearTimeout(standing);
       void watcher.cancel().catch(() => {});
     });
   }
@@ -222,14 +205,27 @@ export class ClusterStore {
     within = CALL_MS,
   ): Promise<{ readonly id: string; readonly letGo: () => void }> {
     const client = this.#client;
-    const lease = client.lease(seconds, deadline(within));
+    const lease = client.lease(seconds, this.#members.deadline(within));
     lease.on('lost', onLost);
+    let failing: NodeJS.Timeout | undefined;
+    lease.on('keepaliveFailed', () => {
+      failing ??= setTimeout(onLost, RENEWAL_MS).unref();
+    });
+    const renewed = (): void => {
+      clearTimeout(failing);
+      failing = undefined;
+    };
+    lease.on('keepaliveSucceeded', renewed);
     const id = await this.#call(() => lease.grant());
     if (this.#closed || client !== this.#client) {
       lease.release();
       throw unavailable('the cluster store was left meanwhile');
     }
-    return { id, letGo: this.#endsWithClient(() => lease.release()) };
+    const letGo = this.#endsWithClient(() => {
+      renewed();
+      lease.release();
+    });
+    return { id, letGo };
   }
 
   close(): void {
@@ -268,32 +264,16 @@ export class ClusterStore {
       : condition(key, 'Mod', '==', guard.revision);
   }
 
-  /** As etcd3's own, but faults are heard when they happen: the call that had them may still be retrying. */
-  #memberPolicy(): IPolicy {
-    const policy = circuitBreaker(handleWhen(isRecoverableError), {
-      halfOpenAfter: PASSED_OVER_MS,
-      breaker: new ConsecutiveBreaker(FAULTS),
-    });
-    policy.onFailure(({ handled, reason }) => {
-      if (handled && 'error' in reason) this.#noteFault(reason.error);
-    });
-    return policy;
-  }
-
-  #noteFault(fault: unknown): void {
-    this.#lastFault = fault instanceof Error ? fault.message : String(fault);
-  }
-
   async #call<T>(body: () => Promise<T>): Promise<T> {
+    const client = this.#client;
     try {
       return await body();
     } catch (error) {
-      const passedOver = error instanceof Error && 'isBrokenCircuitError' in error;
-      if (!passedOver) this.#noteFault(error);
-      const words = this.#lastFault ?? String(error);
+      const left = client !== this.#client && !this.#closed;
+      if (left && (error instanceof ClientClosedError || isRecoverableError(error as Error)))
+        return await this.#call(body);
+      const words = this.#members.faultOf(error);
       throw Object.assign(unavailable(`the cluster store does not answer: ${words}`), { cause: error });
     }
   }
 }
-
-const deadline = (within: number): { readonly deadline: number } => ({ deadline: Date.now() + within });

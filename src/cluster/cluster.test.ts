@@ -26,7 +26,7 @@ class EmptyStore {
     this.watched.push(prefix);
     return () => void this.watched.splice(this.watched.indexOf(prefix), 1);
   };
-  renew(): void {}
+  async renew(): Promise<void> {}
   close(): void {}
 }
 

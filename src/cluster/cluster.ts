@@ -4,12 +4,13 @@ import type { ClusterNode, OverlaySpec, RemoteEndpoint } from '../model/overlay.
 import { Blocks } from './blocks.ts';
 import { Catalog } from './catalog.ts';
 import { Changes, type ClusterListener } from './changes.ts';
-import { CALL_MS, type ClusterStore } from './cluster-store.ts';
+import type { ClusterStore } from './cluster-store.ts';
 import { Leftovers } from './leftovers.ts';
 import { Membership } from './membership.ts';
 import type { Mirror } from './mirror.ts';
 import { OwnEndpoints } from './own-endpoints.ts';
 import { Remotes } from './remotes.ts';
+import { CALL_MS } from './store-members.ts';
 
 export interface ClusterOptions {
   readonly remote: ClusterStore;
@@ -86,7 +87,7 @@ export class Cluster {
       };
     }
     for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
-    void this.#connect();
+    void this.#connect('first');
   }
 
   /** Of all hosts; from disk while the store is away. */
@@ -223,13 +224,14 @@ export class Cluster {
     }
   }
 
-  async #connect(): Promise<void> {
+  async #connect(time: 'first' | 'anew'): Promise<void> {
     if (this.#state === 'closed') return;
     const turn = ++this.#turn;
     const lost = (reason: unknown): void => {
       if (turn === this.#turn) this.#lost(reason);
     };
     try {
+      if (time === 'anew') await this.#remote.renew();
       const within = PATIENCE_MS[Math.min(this.#attempt, PATIENCE_MS.length - 1)] ?? CALL_MS;
       const place = await this.#membership.register(() => lost('the lease ended'), within);
       if (!(await this.#openMirrors(turn, within))) return;
@@ -292,8 +294,7 @@ export class Cluster {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#membership.close();
-      this.#remote.renew();
-      void this.#connect();
+      void this.#connect('anew');
     }, delay).unref();
   }
 

@@ -1,4 +1,4 @@
-import type { ClusterStoreConfig } from '../cluster/cluster-store.ts';
+import type { ClusterStoreConfig } from '../cluster/store-members.ts';
 import type { IfName, InterfaceAddress, Ip, Ipv4, Ipv6, Prefix } from '../model/address.ts';
 import type { FirewallMark } from '../plan/rule.ts';
 

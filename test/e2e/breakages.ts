@@ -309,7 +309,9 @@ END`,
   { name: 'docker pause', how: 'docker pause db', ...PAIR, cause: 'container-paused', words: /db is paused/ },
   {
     name: 'a container that ends again and again',
-    how: `docker rm -f db; docker run -d --name db --network lamp --restart always busybox sh -c 'test -e /w/ok && exec httpd -f -h /w -p 80; exit 1'; sleep 1`,
+    // After its fifth end it is waited for 1.6 seconds, in which nothing of it runs.
+    how: `docker rm -f db; docker run -d --name db --network lamp --restart always busybox sh -c 'test -e /w/ok && exec httpd -f -h /w -p 80; exit 1'
+      until [ "$(docker inspect -f '{{.RestartCount}} {{.State.Status}}' db)" = '5 restarting' ]; do sleep 0.05; done`,
     ...PAIR,
     cause: 'container-restarting',
     words: /db ends again and again/,

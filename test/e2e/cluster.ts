@@ -123,6 +123,11 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
+  /** The member takes connections and gives no answer, or goes on. */
+  silenceStore(member: number, state: 'silent' | 'answering'): void {
+    this.#etcd[member]?.kill(state === 'silent' ? 'SIGSTOP' : 'SIGCONT');
+  }
+
   /** etcdctl. */
   store(...args: string[]) {
     const command = [

@@ -110,6 +110,22 @@ failure('one of three members of etcd dies, whichever it is', async () => {
   return `a start is known on another host after ${took(Math.max(...times))} at the most`;
 });
 
+failure('one of three members of etcd falls silent', async () => {
+  const begun = performance.now();
+  cluster.silenceStore(0, 'silent');
+  await start(two, 'quiet');
+  const started = performance.now() - begun;
+  await finds(one, 'web1', 'quiet');
+  await finds(three, 'web3', 'quiet');
+  const known = performance.now() - begun;
+  await sleep((LEASE_SECONDS + 5) * 1000 - known);
+  await two.dockerOk('rm', '-f', 'quiet');
+  await misses(one, 'web1', 'quiet');
+  cluster.silenceStore(0, 'answering');
+  for (const machine of cluster.hosts) await reached(machine);
+  return `a start takes ${took(started)}, and is known on all hosts after ${took(known)}`;
+});
+
 failure('all members of etcd die, and come back', async () => {
   await cluster.stopStore();
   await until('it to be noticed, and why', async () =>
@@ -239,6 +255,6 @@ failure(
 );
 
 test('the table of failures', (t) => {
-  assert.equal(rows.length, 7);
+  assert.equal(rows.length, 8);
   for (const row of rows) t.diagnostic(row.join(' | '));
 });
