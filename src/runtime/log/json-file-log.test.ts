@@ -100,6 +100,15 @@ test('rotation keeps so many files; tail and following go over their borders', a
   assert.equal(await follow, expected);
 });
 
+test('a log that somebody has removed is written on, also where it is rotated', () => {
+  const log = new JsonFileLog({ path, maxSize: 200, maxFiles: 3 });
+  log.write('stdout', Buffer.from('one\n'));
+  rmSync(path);
+  for (let i = 0; i < 4; i++) log.write('stdout', Buffer.from(`line ${i}\n`));
+  log.close();
+  assert.match(readFileSync(path, 'utf8'), /line 3/);
+});
+
 test('with one file rotation begins it anew', async () => {
   const log = new JsonFileLog({ path, maxSize: 200 });
   for (let i = 0; i < 10; i++) log.write('stdout', Buffer.from(`line ${i}\n`));

@@ -156,11 +156,12 @@ export class JsonFileLog implements LogWriter {
     const { path, maxFiles = 1 } = this.options;
     for (const follower of [...this.#followers]) follower.onRotate();
     closeSync(this.#fd);
-    let number = 1;
     // Only as far as there is no gap: a daemon killed in here leaves one.
-    while (number < maxFiles - 1 && existsSync(`${path}.${number}`)) number++;
-    for (; number >= 1 && maxFiles > 1; number--) {
-      renameSync(number === 1 ? path : `${path}.${number - 1}`, `${path}.${number}`);
+    let last = 1;
+    while (last < maxFiles - 1 && existsSync(`${path}.${last}`)) last++;
+    for (let number = Math.min(last, maxFiles - 1); number >= 1; number--) {
+      const from = number === 1 ? path : `${path}.${number - 1}`;
+      if (existsSync(from)) renameSync(from, `${path}.${number}`);
     }
     if (maxFiles === 1) rmSync(path, { force: true });
     this.#fd = openSync(path, 'a+', 0o640);
