@@ -11,7 +11,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { background, must, type Result, run, sleep, until } from '../test/e2e/process.ts';
+import { background, childrenOf, must, type Result, run, sleep, until } from '../test/e2e/process.ts';
 import { Api } from './api.ts';
 
 export const CHECKOUT = new URL('../', import.meta.url).pathname;
@@ -224,13 +224,5 @@ export class Contestant {
         rmSync(join(PEER_ROOT, `${kind}-${this.#label}`), { recursive: true, force: true });
       }
     }
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
   }
 }

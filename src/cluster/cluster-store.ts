@@ -180,7 +180,6 @@ export class ClusterStore {
       );
     });
     const losing = (): void => {
-      clearTimeout(standing);
       if (!ended) lost();
     };
     const standing = setTimeout(losing, WATCH_MS).unref();
@@ -217,14 +216,14 @@ export class ClusterStore {
     };
     lease.on('keepaliveSucceeded', renewed);
     const id = await this.#call(() => lease.grant());
-    if (this.#closed || client !== this.#client) {
-      lease.release();
-      throw unavailable('the cluster store was left meanwhile');
-    }
     const letGo = this.#endsWithClient(() => {
       renewed();
       lease.release();
     });
+    if (this.#closed || client !== this.#client) {
+      letGo();
+      throw unavailable('the cluster store was left meanwhile');
+    }
     return { id, letGo };
   }
 

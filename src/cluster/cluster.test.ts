@@ -6,22 +6,22 @@ import type { Ip } from '../model/address.ts';
 import { Cluster } from './cluster.ts';
 import type { ClusterStore } from './cluster-store.ts';
 
-/** A store without content that answers after a turn; what is listened to, and what a call meets on its way. */
+/** A store without content that answers after a turn; what is listened to, and what happens during a call. */
 class EmptyStore {
   readonly watched: string[] = [];
-  onCall: (name: string, what: string) => void = () => {};
+  onCall: () => void = () => {};
 
-  async #answer<T>(name: string, what: string, value: T): Promise<T> {
+  async #answer<T>(value: T): Promise<T> {
     await new Promise((resolve) => setImmediate(resolve));
-    this.onCall(name, what);
+    this.onCall();
     await new Promise((resolve) => setImmediate(resolve));
     return value;
   }
-  get = (key: string) => this.#answer('get', key, undefined);
-  list = (prefix: string) => this.#answer('list', prefix, { entries: [], revision: '1' });
-  listEach = (prefixes: readonly string[]) => this.#answer('listEach', prefixes.join(), []);
-  commit = () => this.#answer('commit', '', '1');
-  lease = () => this.#answer('lease', '', { id: '1', letGo() {} });
+  get = () => this.#answer(undefined);
+  list = () => this.#answer({ entries: [], revision: '1' });
+  listEach = () => this.#answer([]);
+  commit = () => this.#answer('1');
+  lease = () => this.#answer({ id: '1', letGo() {} });
   watch = (prefix: string) => {
     this.watched.push(prefix);
     return () => void this.watched.splice(this.watched.indexOf(prefix), 1);
@@ -45,36 +45,34 @@ async function settled(): Promise<void> {
   for (let i = 0; i < 60; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('a network joined at any moment of connecting is listened to', async () => {
-  for (let moment = 1; ; moment++) {
+/** Connects anew for each call that connecting makes, and does `what` during that one; then looks. */
+async function atEachCall(
+  what: (cluster: Cluster) => void,
+  look: (cluster: Cluster, store: EmptyStore, message: string) => void,
+): Promise<void> {
+  for (let moment = 1, calls = moment; calls >= moment; moment++) {
     const store = new EmptyStore();
-    let calls = 0;
+    calls = 0;
     const cluster = started(store);
     store.onCall = () => {
-      if (++calls === moment) cluster.join('n');
+      if (++calls === moment) what(cluster);
     };
     await settled();
-    const { state } = cluster.status();
-    const listened = store.watched.includes('eps/n/');
+    if (calls >= moment) look(cluster, store, `call ${moment}`);
     cluster.close();
-    if (calls < moment) break;
-    assert.deepEqual([state, listened], ['connected', true], `call ${moment}`);
   }
-});
+}
 
-test('closed at any moment of connecting it listens to nothing', async () => {
-  for (let moment = 1; ; moment++) {
-    const store = new EmptyStore();
-    let calls = 0;
-    const cluster = started(store);
-    store.onCall = () => {
-      if (++calls === moment) cluster.close();
-    };
-    await settled();
-    if (calls < moment) {
-      cluster.close();
-      break;
-    }
-    assert.deepEqual([cluster.status().state, store.watched], ['closed', []], `call ${moment}`);
-  }
-});
+test('a network joined at any moment of connecting is listened to', () =>
+  atEachCall(
+    (cluster) => cluster.join('n'),
+    (cluster, { watched }, message) =>
+      assert.deepEqual([cluster.status().state, watched.includes('eps/n/')], ['connected', true], message),
+  ));
+
+test('closed at any moment of connecting it listens to nothing', () =>
+  atEachCall(
+    (cluster) => cluster.close(),
+    (cluster, { watched }, message) =>
+      assert.deepEqual([cluster.status().state, watched], ['closed', []], message),
+  ));

@@ -48,7 +48,7 @@ export class Cluster {
   #since = Date.now();
   #fault: string | undefined;
   #attempt = 0;
-  /** Which `#connect` was the last: what an earlier one hears of a client that is closed since counts for nothing. */
+  /** How often it was connected. Only the last counts: what an earlier one hears is of a client that is closed since. */
   #turn = 0;
   #retry: NodeJS.Timeout | undefined;
 
@@ -87,7 +87,7 @@ export class Cluster {
       };
     }
     for (const mirror of [hosts, alive, networks]) mirror.onLost = () => this.#lost('a watch ended');
-    void this.#connect('first');
+    void this.#connect();
   }
 
   /** Of all hosts; from disk while the store is away. */
@@ -224,14 +224,14 @@ export class Cluster {
     }
   }
 
-  async #connect(time: 'first' | 'anew'): Promise<void> {
+  async #connect(): Promise<void> {
     if (this.#state === 'closed') return;
     const turn = ++this.#turn;
     const lost = (reason: unknown): void => {
       if (turn === this.#turn) this.#lost(reason);
     };
     try {
-      if (time === 'anew') await this.#remote.renew();
+      if (turn > 1) await this.#remote.renew();
       const within = PATIENCE_MS[Math.min(this.#attempt, PATIENCE_MS.length - 1)] ?? CALL_MS;
       const place = await this.#membership.register(() => lost('the lease ended'), within);
       if (!(await this.#openMirrors(turn, within))) return;
@@ -294,7 +294,7 @@ export class Cluster {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#membership.close();
-      void this.#connect('anew');
+      void this.#connect();
     }, delay).unref();
   }
 

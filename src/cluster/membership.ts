@@ -39,12 +39,13 @@ export class Membership {
 
   /** @param ref name, id or its beginning. @throws EngineError NOT_FOUND unless it names one host */
   find(ref: string): ClusterNode {
-    const [host, ...others] = this.list().filter(({ id, name }) => name === ref || id.startsWith(ref));
-    if (host !== undefined && others.length === 0) return host;
-    const found = host === undefined ? 0 : 1 + others.length;
-    const names = this.list().map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
+    const all = this.list();
+    const found = all.filter(({ id, name }) => name === ref || id.startsWith(ref));
+    const [host] = found;
+    if (host !== undefined && found.length === 1) return host;
+    const names = all.map(({ id, name }) => `${name} (${id.slice(0, 12)})`);
     throw notFound(
-      `${found} hosts of the cluster are called ${JSON.stringify(ref)}; there are ${names.join(', ')}`,
+      `${found.length} hosts of the cluster are called ${JSON.stringify(ref)}; there are ${names.join(', ')}`,
     );
   }
 

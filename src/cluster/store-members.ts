@@ -60,6 +60,7 @@ export class StoreMembers {
 
   /** Of those that answer now; of all when none does. */
   async answeringClient(): Promise<Etcd3> {
+    if (this.#hosts.length === 1) return this.client();
     const answers = await Promise.all(this.#hosts.map((host) => this.#answers(host)));
     const answering = this.#hosts.filter((_, i) => answers[i]);
     return this.#clientOf(answering.length === 0 ? this.#hosts : answering);
@@ -93,7 +94,6 @@ export class StoreMembers {
 
   /** Whatever it says: also that we are refused. */
   async #answers(host: string): Promise<boolean> {
-    if (this.#hosts.length === 1) return true;
     const client = new Etcd3({ ...this.#options, hosts: [host] });
     try {
       await client.maintenance.status({ deadline: Date.now() + PROBE_MS });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { bootId } from './boot.ts';
 import { currentNetns } from './socket-owner.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 
@@ -42,6 +42,6 @@ export function putBack(note: SettingNote): void {
 }
 
 const whereNow = (): Omit<ChangedSetting, 'before'> => ({
-  boot: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+  boot: bootId(),
   netns: currentNetns(),
 });

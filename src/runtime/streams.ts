@@ -43,11 +43,14 @@ export interface StreamsOptions {
   readonly closeStdin?: () => Promise<void>;
 }
 
+export const OUTPUTS = ['stdout', 'stderr'] as const;
+export type OutputName = (typeof OUTPUTS)[number];
+
 /** A container's log driver, writing side: json-file with rotation, or none. */
 export interface LogWriter {
   /** Where the next chunk is to be read to; absent: anywhere. Valid until `write` or `close`. */
-  space?(stream: 'stdout' | 'stderr'): Buffer | undefined;
-  write(stream: 'stdout' | 'stderr', chunk: Buffer): void;
+  space?(stream: OutputName): Buffer | undefined;
+  write(stream: OutputName, chunk: Buffer): void;
   /** Writes what is left without a newline. */
   flush(): void;
   /** After the streams: what they read to is gone. */

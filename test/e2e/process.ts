@@ -78,6 +78,15 @@ export function killQuietly(pid: number): void {
   } catch {}
 }
 
+/** Of its first thread; none when it has ended. */
+export function childrenOf(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
 /** Asks `probe` again every 50 ms until it gives something. @throws Error naming `what` after `seconds` */
 export async function until<T>(
   what: string,

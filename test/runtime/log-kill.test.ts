@@ -7,16 +7,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { JsonFileLog } from '../../src/runtime/log/json-file-log.ts';
-import { readLogs } from '../../src/runtime/log/log-reader.ts';
-import { openStreams } from '../../src/runtime/stream/process-streams.ts';
+import { OUTPUTS, type OutputName } from '../../src/runtime/streams.ts';
+import { HeldLog } from './held-log.ts';
 
 const KILLS = 40;
 
 /** A container that writes in bursts, not always to a line's end, to both outputs. */
 class Talker {
   readonly written = { stdout: '', stderr: '' };
-  readonly #pipes: Readonly<Record<'stdout' | 'stderr', number>>;
+  readonly #pipes: Readonly<Record<OutputName, number>>;
   #count = 0;
 
   constructor(directory: string) {
@@ -42,7 +41,7 @@ test('a daemon killed at any instruction loses no byte of a log, and its success
   for (let kill = 0; kill < KILLS; kill++) {
     const daemon = spawn(process.execPath, [fixture, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(daemon.stdout, 'data');
-    talker ??= new Talker(join(directory, 's'));
+    talker ??= new Talker(join(directory, 'streams'));
     for (let i = 0; i < 5; i++) {
       talker.burst();
       await sleep(1);
@@ -53,24 +52,8 @@ test('a daemon killed at any instruction loses no byte of a log, and its success
     daemon.kill('SIGKILL');
     await once(daemon, 'exit');
   }
-  const path = join(directory, 'c-json.log');
-  const log = new JsonFileLog({ path, journal: join(directory, 'journal') });
-  const streams = openStreams({
-    directory: join(directory, 's'),
-    terminal: false,
-    stdin: false,
-    stdinOnce: false,
-    log,
-  });
-  t.after(() => {
-    streams.close();
-    log.close();
-  });
-  await streams.drained();
-  for (const name of ['stdout', 'stderr'] as const) {
-    const options = { path, stdout: name === 'stdout', stderr: name === 'stderr' };
-    const read = readLogs({ ...options, timestamps: false, details: false, framing: 'raw' });
-    const text = Buffer.concat(await read.toArray()).toString();
-    assert.equal(text, talker?.written[name] ?? '');
-  }
+  const log = new HeldLog(directory);
+  t.after(() => log.close());
+  await log.streams.drained();
+  for (const name of OUTPUTS) assert.equal(await log.text(name), talker?.written[name] ?? '');
 });

@@ -12,8 +12,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import type { LogWriter } from '../streams.ts';
-import { type LogIntake, MemoryIntake, OUTPUTS, type OutputName } from './log-intake.ts';
+import { type LogWriter, OUTPUTS, type OutputName } from '../streams.ts';
+import { type LogIntake, MemoryIntake } from './log-intake.ts';
 import { LogJournal } from './log-journal.ts';
 import { formatLogTime, nowNanoseconds } from './log-time.ts';
 
@@ -141,7 +141,7 @@ export class JsonFileLog implements LogWriter {
   }
 
   #append(batch: string): void {
-    if (batch === '' || this.#closed) return;
+    if (batch === '') return;
     const bytes = Buffer.from(batch);
     try {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);

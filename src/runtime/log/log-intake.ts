@@ -1,3 +1,5 @@
+import type { OutputName } from '../streams.ts';
+
 /** What a log has in hand: output that is read and not yet in the log's file, a line's beginning above all. */
 export interface LogIntake {
   /** Bytes of the log's file before the last of what is held: any behind them were written by a daemon that died there. */
@@ -10,9 +12,6 @@ export interface LogIntake {
   keep(output: OutputName, rest: Buffer, logSize: number): Buffer;
   close(): void;
 }
-
-export type OutputName = 'stdout' | 'stderr';
-export const OUTPUTS = ['stdout', 'stderr'] as const;
 
 /** In this process's memory: a daemon that is killed loses it. */
 export class MemoryIntake implements LogIntake {

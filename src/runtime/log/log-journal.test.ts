@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import type { OutputName } from '../streams.ts';
 import { JsonFileLog } from './json-file-log.ts';
 
 let directory: string;
@@ -24,7 +25,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 /** As OutputFifo does: into the space, then handed on. */
-function read(log: JsonFileLog, stream: 'stdout' | 'stderr', text: string): Buffer {
+function read(log: JsonFileLog, stream: OutputName, text: string): Buffer {
   const space = log.space(stream);
   assert.ok(space !== undefined);
   return space.subarray(0, space.write(text));

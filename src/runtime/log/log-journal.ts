@@ -1,17 +1,10 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { bootId } from '../../kernel/boot.ts';
 import { MappedFile } from '../../kernel/mapped-file.ts';
-import { type LogIntake, OUTPUTS, type OutputName } from './log-intake.ts';
+import { OUTPUTS, type OutputName } from '../streams.ts';
+import type { LogIntake } from './log-intake.ts';
 
-const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id').subarray(0, 36);
+const BOOT_ID = Buffer.from(bootId());
 /** In the header, behind the boot's id: which of everything is valid, a bit each, and two sizes of the log. */
 const VALID_AT = 64;
 const SIZES_AT = 72;

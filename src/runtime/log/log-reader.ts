@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { frame } from '../stream/frame.ts';
+import type { OutputName } from '../streams.ts';
 import { type JsonFileLog, logFiles } from './json-file-log.ts';
 import { findTail } from './log-tail.ts';
 import { padLogTime, parseLogTime } from './log-time.ts';
@@ -25,7 +26,7 @@ export interface ReadLogsOptions {
 
 interface LogRecord {
   readonly log: string;
-  readonly stream: 'stdout' | 'stderr';
+  readonly stream: OutputName;
   readonly time: string;
   readonly attrs?: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,4 @@
-import type { AttachClient } from '../streams.ts';
+import type { AttachClient, OutputName } from '../streams.ts';
 import { DetachScanner } from './detach-keys.ts';
 import { frame } from './frame.ts';
 import type { InputFifo } from './input-fifo.ts';
@@ -33,7 +33,7 @@ export class Attachment {
     if (client.stdin && input) this.#followInput(client.stdin, input, scan);
   }
 
-  write(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+  write(stream: OutputName, chunk: Buffer): void {
     const { output, framing } = this.#client;
     if (this.#over || !this.#client[stream] || output.destroyed) return;
     // The chunk is the reader's own buffer.

@@ -22,11 +22,7 @@ export class OutputFifo {
    * @param onChunk its argument is valid only during the call
    * @param space where the next chunk is to be read to; undefined: anywhere
    */
-  constructor(
-    path: string,
-    onChunk: (chunk: Buffer) => void,
-    space: () => Buffer | undefined = () => undefined,
-  ) {
+  constructor(path: string, onChunk: (chunk: Buffer) => void, space: () => Buffer | undefined) {
     makeFifo(path);
     const { reader, keeper } = openFifo(path);
     this.#reader = reader;

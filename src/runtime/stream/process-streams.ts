@@ -1,6 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AttachClient, ProcessStreams, StreamsOptions } from '../streams.ts';
+import {
+  type AttachClient,
+  OUTPUTS,
+  type OutputName,
+  type ProcessStreams,
+  type StreamsOptions,
+} from '../streams.ts';
 import type { StdioPaths } from '../tasks.ts';
 import { Attachment } from './attachment.ts';
 import { InputFifo } from './input-fifo.ts';
@@ -34,7 +40,7 @@ class FifoStreams implements ProcessStreams {
       ...(options.terminal ? {} : { stderr: path('stderr') }),
       terminal: options.terminal,
     };
-    const names = options.terminal ? (['stdout'] as const) : (['stdout', 'stderr'] as const);
+    const names: readonly OutputName[] = options.terminal ? ['stdout'] : OUTPUTS;
     this.#outputs = names.map(
       (name) =>
         new OutputFifo(
@@ -88,7 +94,7 @@ class FifoStreams implements ProcessStreams {
     for (const path of this.#outputPaths()) this.#options.keeper?.drop(path);
   }
 
-  #deliver(stream: 'stdout' | 'stderr', chunk: Buffer): void {
+  #deliver(stream: OutputName, chunk: Buffer): void {
     for (const attachment of this.#attachments) attachment.write(stream, chunk);
     // Last: the log may need the chunk's place for the next.
     this.#options.log?.write(stream, chunk);
